@@ -1,0 +1,52 @@
+# `make demo` shows hotpatch at work; `make test` runs every test.
+# Needs only cargo, python3 with pip, and make: the rest goes into .venv.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+SOURCE := $(shell find crates python -name '*.rs' -o -name '*.toml' -o -name '*.py' -o -name '*.pyi') Cargo.toml Cargo.lock
+
+# Rust tests must meet the interpreter that the extension is built for.
+export PYO3_PYTHON := $(abspath $(BIN)/python)
+
+# The engine's Rust tests run an interpreter inside the test binary and so need libpython
+# (Debian: libpython3-dev). Without it the Python suite alone covers the engine.
+NO_LIBPYTHON = $(filter True,$(shell $(BIN)/python -c 'import pathlib, sysconfig; \
+	get = sysconfig.get_config_var; \
+	print(not any(pathlib.Path(d, get("LDLIBRARY")).exists() for d in (get("LIBDIR"), get("LIBPL"))))'))
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV) 2>/dev/null || { \
+		rm -rf $(VENV); \
+		$(PYTHON) -m pip install --quiet --target $(VENV).bootstrap virtualenv; \
+		PYTHONPATH=$(VENV).bootstrap $(PYTHON) -m virtualenv --quiet $(VENV); }
+
+$(VENV)/.deps: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --group dev
+	touch $@
+
+$(VENV)/.build: $(SOURCE) $(VENV)/.deps
+	env -u CONDA_PREFIX VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --quiet
+	touch $@
+
+.PHONY: help build demo test test-rust test-python lint format torture memory sanitize matrix bench
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: $(VENV)/.build ## Build the extension into .venv
+
+demo: build ## Patch a web server while it is serving
+	$(BIN)/python examples/web_server.py
+
+test: test-rust test-python ## Run every test
+
+test-rust: $(VENV)/.deps ## Run the Rust tests
+	$(if $(NO_LIBPYTHON),@echo 'no libpython found: leaving out the Rust tests of hotpatch-engine')
+	cargo test --locked --workspace --quiet $(if $(NO_LIBPYTHON),--exclude hotpatch-engine)
+
+test-python: build ## Run the Python tests
+	$(BIN)/python -m pytest

@@ -1,0 +1,112 @@
+//! `super()` in a method that was written in another class.
+//!
+//! `super()` and `__class__` read a free variable `__class__`, which the compiler gives to every
+//! method that mentions one of them, and whose cell holds the class around the `def`. In the
+//! target's class the cell must hold the target's class.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyTuple, PyType};
+
+use crate::raw::function::{Body, Function};
+use crate::target::{Target, defines};
+
+/// Makes `super()` in `body`, the body of a replacement, mean what it means for the target.
+///
+/// `base` is what the target does unpatched. Where the target belongs to no class, the
+/// replacement keeps the class that it was written in.
+pub(crate) fn bind(body: &mut Body, base: &Body, target: &Target<'_>) -> PyResult<()> {
+    let py = target.function.as_any().py();
+    let Some((index, cells)) = position(py, body)? else {
+        return Ok(());
+    };
+    let cell = match position(py, base)? {
+        Some((index, cells)) => cells.get_item(index)?,
+        None => match class_of(target)? {
+            Some(class) => py.import("types")?.getattr("CellType")?.call1((class,))?,
+            None => return Ok(()),
+        },
+    };
+    let mut cells: Vec<_> = cells.iter().collect();
+    cells[index] = cell;
+    body.set_closure(PyTuple::new(py, cells)?);
+    Ok(())
+}
+
+/// Which of the free variables of `body` is `__class__`, and all their cells.
+fn position<'py>(
+    py: Python<'py>,
+    body: &Body,
+) -> PyResult<Option<(usize, Bound<'py, PyTuple>)>> {
+    let (Some(cells), Some(code)) = (body.closure(py), body.code(py)) else {
+        return Ok(None);
+    };
+    let names = code.getattr("co_freevars")?.cast_into::<PyTuple>()?;
+    for (index, name) in names.iter().enumerate() {
+        if name.eq("__class__")? {
+            return Ok(Some((index, cells.clone())));
+        }
+    }
+    Ok(None)
+}
+
+/// The class that the target is a method of.
+fn class_of<'py>(target: &Target<'py>) -> PyResult<Option<Bound<'py, PyType>>> {
+    let function = &target.function;
+    let name = function.as_any().getattr("__name__")?;
+    if let Some(receiver) = &target.receiver {
+        let class = match receiver.cast::<PyType>() {
+            Ok(class) => class.clone(),
+            Err(_) => receiver.get_type(),
+        };
+        for class in class.mro().iter() {
+            let class = class.cast_into::<PyType>()?;
+            if defines(&class, Some(&name), function)? || defines(&class, None, function)? {
+                return Ok(Some(class));
+            }
+        }
+    }
+    let classes = all_classes(function.as_any().py())?;
+    for name in [Some(&name), None] {
+        let mut found = None;
+        for class in &classes {
+            if defines(class, name, function)? {
+                if is_written_in(function, class)? {
+                    return Ok(Some(class.clone()));
+                }
+                found.get_or_insert(class);
+            }
+        }
+        if let Some(class) = found {
+            return Ok(Some(class.clone()));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether `function` names `class` as the one that its `def` stands in.
+fn is_written_in(function: &Function<'_>, class: &Bound<'_, PyType>) -> PyResult<bool> {
+    let qualified: String = function.as_any().getattr("__qualname__")?.extract()?;
+    let around = qualified.rsplit_once('.').map_or("", |(around, _)| around);
+    let module = function.as_any().getattr("__module__")?;
+    Ok(class.qualname()?.to_string() == around && class.getattr("__module__")?.eq(module)?)
+}
+
+/// Every class that there is, by walking down from `object`.
+fn all_classes(py: Python<'_>) -> PyResult<Vec<Bound<'_, PyType>>> {
+    let subclasses = py.get_type::<PyType>().getattr("__subclasses__")?;
+    let seen = pyo3::types::PySet::empty(py)?;
+    let mut found = vec![py.import("builtins")?.getattr("object")?.cast_into::<PyType>()?];
+    let mut next = 0;
+    while let Some(class) = found.get(next).cloned() {
+        next += 1;
+        for subclass in subclasses.call1((class,))?.try_iter()? {
+            let subclass = subclass?.cast_into::<PyType>()?;
+            let address = subclass.as_ptr() as usize; // a class can have a hash of its own
+            if !seen.contains(address)? {
+                seen.add(address)?;
+                found.push(subclass);
+            }
+        }
+    }
+    Ok(found)
+}

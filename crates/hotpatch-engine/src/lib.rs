@@ -1,0 +1,74 @@
+//! Changes what a live Python function does, in place, and can put it back.
+//!
+//! [`apply`] makes one function do what another callable does. The function *object* changes, so
+//! everybody who holds a reference to it sees the change: names imported long ago, bound methods kept
+//! as callbacks, entries in tables, closures. A call then costs what a direct call of the replacement
+//! costs, because there is no wrapper: the body of the replacement is the body of the target.
+//!
+//! # What a patch is
+//!
+//! A function object has an *identity* (name, qualified name, module, doc string, `__dict__`) and a
+//! *body*: code, globals, builtins, closure, defaults, keyword defaults, annotations and type
+//! parameters. A patch installs the body of the replacement in the target. The cells of the closure
+//! are shared with the replacement; dicts that can be changed in place (keyword defaults,
+//! annotations) are copied, so that a patch is what the replacement did when it was made.
+//!
+//! A replacement that is no Python function (a builtin, a class, a bound method, a mock) has no body
+//! to install. The target then gets the body of a small generated function that calls it.
+//!
+//! # The life of a patch
+//!
+//! 1. The target and the replacement are checked, and the audit event `hotpatch.apply` is raised.
+//! 2. Everything that needs memory or can run Python code is prepared.
+//! 3. If nobody has changed the target meanwhile, the fields are written with no Python code in
+//!    between; otherwise step 2 is done again. What was written over is released last.
+//! 4. The patch stands in the *stack* of its target: the base body and the list of patches, from which
+//!    what the target does is computed anew whenever one of them goes. That is why patches can be
+//!    undone in any order.
+//! 5. Undoing raises `hotpatch.undo` and installs what lies below, in the same way as step 2 and 3.
+//!
+//! # Why it is sound
+//!
+//! *Other threads* read a function with the GIL held, and the writes of step 3 do not give it away.
+//! A free-threaded interpreter with the GIL off is refused.
+//!
+//! *Frames that are running or suspended* own their code and their function, but since 3.11 they only
+//! borrow globals and builtins from the function. So a function keeps every such dict that it ever had
+//! for as long as it lives, and not longer: they hang on its closure, where the garbage collector sees
+//! them.
+//!
+//! *Calls that are starting* have bound their code but not copied their cells yet. What can run then is
+//! the `__eq__` of a keyword that is a subclass of `str`, and what that sets going. So the closure gets
+//! no shorter than any code that the function ever had needs.
+//!
+//! *Specialised call sites* compare `func_version`, a number that stands for a body. It goes with the
+//! body, so sites that know the replacement know the patched target, and sites that know the target
+//! know it again after undo. Before each write CPython is told to forget the function under its old
+//! version: its cache of functions by version holds no references.
+//!
+//! *Layouts* are those of `pyo3::ffi`, compared with what Python shows before the first patch.
+//!
+//! # What is not handled
+//!
+//! Two holes of CPython's own `function.__code__ = code` are there for patches too. A generator or
+//! coroutine function whose body is swapped by the `__eq__` of a keyword *of the very call that is
+//! starting* makes CPython 3.11 and later allocate the generator for the new code and copy the frame of
+//! the old one into it (`make_gen`, Objects/genobject.c). And on CPython 3.10 a garbage collection
+//! inside the allocation of a frame can run a finalizer that swaps the body of the function that is
+//! being called (`_PyFrame_New_NoTrack`, Objects/frameobject.c).
+//!
+//! Calls that the target's own C entry point does not see, because another extension has replaced it,
+//! cannot be patched: such targets are refused.
+
+mod class_cell;
+mod error;
+mod kind;
+mod patch;
+mod raw;
+mod registry;
+mod stack;
+mod target;
+mod trampoline;
+
+pub use error::{Error, PatchError};
+pub use patch::{Options, Patch, apply, patches};

@@ -1,0 +1,392 @@
+//! A patch: applying one, its handle, and undoing it.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyString, PyWeakrefMethods, PyWeakrefReference};
+
+use crate::class_cell;
+use crate::error::{Error, describe};
+use crate::kind::{Kind, is_marked_as_coroutine};
+use crate::raw::frame::{Place, current_module};
+use crate::raw::function::{Body, Function};
+use crate::raw::{audit, layout};
+use crate::registry;
+use crate::stack::{Layer, Stack, lost};
+use crate::target::Target;
+use crate::trampoline;
+
+static NEXT_SEQUENCE: AtomicU64 = AtomicU64::new(0);
+
+/// One change of one function, and the handle to take it back.
+///
+/// Made by [`apply`]. As a context manager it is undone on exit, exception or not. Dropping the
+/// handle leaves the patch applied. The handle keeps neither the target nor the replacement alive.
+#[pyclass(frozen, module = "hotpatch")]
+pub struct Patch {
+    /// Patches are numbered in the order in which they are made.
+    sequence: u64,
+    target: Py<PyWeakrefReference>,
+    by: Py<PyString>,
+    place: Option<Place>,
+    active: AtomicBool,
+    /// Once it is undone, a weak reference to the replacement.
+    undone: Mutex<Option<Py<PyWeakrefReference>>>,
+}
+
+/// What can be said about a patch besides its target and its replacement.
+#[derive(Default)]
+#[non_exhaustive]
+pub struct Options<'py> {
+    /// Who patches. By default the `__name__` of the calling module.
+    pub by: Option<Bound<'py, PyString>>,
+}
+
+impl<'py> Options<'py> {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Says who patches.
+    #[must_use]
+    pub fn by(mut self, by: Bound<'py, PyString>) -> Self {
+        self.by = Some(by);
+        self
+    }
+}
+
+/// What the target is going to do, in the form of a function that does it.
+struct Replacement<'py> {
+    function: Function<'py>,
+    /// The codes of target and replacement for which the kinds were found to be the same.
+    checked: (Bound<'py, PyAny>, Bound<'py, PyAny>),
+}
+
+impl<'py> Replacement<'py> {
+    fn resolve(named: &Bound<'py, PyAny>, target: &Function<'py>) -> Result<Self, Error> {
+        let target_code = code(target)?;
+        let target_kind = Kind::of_code(&target_code)?;
+        if let Some(function) = Function::new(named) {
+            layout::check_entry(&function)?;
+            let own_code = code(&function)?;
+            let kind = Kind::of_code(&own_code)?;
+            if target_kind == kind
+                || !(target_kind == Kind::Coroutine && is_marked_as_coroutine(named)?)
+            {
+                target_kind.check(target.as_any(), kind, named)?;
+                return Ok(Self { function, checked: (target_code, own_code) });
+            }
+        }
+        if !named.is_callable() {
+            return Err(Error::argument(format!(
+                "cannot replace {} by {}: it is not callable; pass a function or another callable",
+                describe(target.as_any()),
+                describe(named)
+            )));
+        }
+        target_kind.check(target.as_any(), Kind::of_callable(named)?, named)?;
+        let globals = target.as_any().getattr("__globals__")?;
+        let function = trampoline::forwarder(named, target_kind, &globals)?;
+        let checked = (target_code, code(&function)?);
+        Ok(Self { function, checked })
+    }
+
+    /// Checks the kinds again if other code was assigned to either of the two since.
+    fn check_kind(&self, target: &Function<'py>) -> Result<(), Error> {
+        let (target_code, own_code) = (code(target)?, code(&self.function)?);
+        if target_code.is(&self.checked.0) && own_code.is(&self.checked.1) {
+            return Ok(());
+        }
+        let kind = Kind::of_code(&own_code)?;
+        Kind::of_code(&target_code)?.check(target.as_any(), kind, self.function.as_any())
+    }
+}
+
+fn code<'py>(function: &Function<'py>) -> PyResult<Bound<'py, PyAny>> {
+    function.as_any().getattr(pyo3::intern!(function.as_any().py(), "__code__"))
+}
+
+/// Makes `target` do what `replacement` does, under every reference to it.
+///
+/// `target` is a Python function, or a bound method, classmethod, staticmethod or property with one
+/// inside. `replacement` is any callable of the same kind. See the [crate] for what a patch is.
+///
+/// # Errors
+///
+/// As a Python exception: `TypeError` for a target or a replacement that can never work,
+/// [`PatchError`](crate::PatchError) if the interpreter or the state of the target does not allow
+/// it, and whatever an audit hook raises. Nothing has changed then.
+///
+/// # Examples
+///
+/// ```
+/// use hotpatch_engine::{Options, apply};
+/// use pyo3::prelude::*;
+///
+/// Python::attach(|py| -> PyResult<()> {
+///     let target = py.eval(c"lambda: 'old'", None, None)?;
+///     let replacement = py.eval(c"lambda: 'new'", None, None)?;
+///     let patch = apply(&replacement, &target, Options::new())?;
+///     assert_eq!(target.call0()?.extract::<String>()?, "new");
+///     patch.get().undo(py)?;
+///     assert_eq!(target.call0()?.extract::<String>()?, "old");
+///     Ok(())
+/// })
+/// # .unwrap();
+/// ```
+pub fn apply<'py>(
+    replacement: &Bound<'py, PyAny>,
+    target: &Bound<'py, PyAny>,
+    options: Options<'py>,
+) -> Result<Bound<'py, Patch>, Error> {
+    let py = target.py();
+    layout::check(py)?;
+    let target = Target::resolve(target)?;
+    let function = &target.function;
+    let source = Replacement::resolve(replacement, function)?;
+    let by = match options.by {
+        Some(by) => by,
+        None => match current_module(py).map(Bound::cast_into::<PyString>) {
+            Some(Ok(name)) => name,
+            _ => pyo3::intern!(py, "").clone(),
+        },
+    };
+    audit::raise(c"hotpatch.apply", function.as_any(), replacement, &by)?;
+    let patch = Bound::new(
+        py,
+        Patch {
+            sequence: NEXT_SEQUENCE.fetch_add(1, Ordering::Relaxed),
+            target: PyWeakrefReference::new(function.as_any())?.unbind(),
+            by: by.unbind(),
+            place: Place::current(py),
+            active: AtomicBool::new(false),
+            undone: Mutex::new(None),
+        },
+    )?;
+    loop {
+        let seen = function.seen();
+        let known = Stack::of(function);
+        let base = match &known {
+            Some(stack) => stack.get().base(py),
+            None => function.body()?,
+        };
+        if let Some(stack) = &known {
+            stack.get().check_untouched(function)?;
+        }
+        source.check_kind(function)?;
+        let body = body_for(&source.function, &base, &target)?;
+        let pads = base.closure(py).cloned();
+        let stack = match known {
+            Some(stack) => stack,
+            None => Bound::new(py, Stack::new(base))?,
+        };
+        let install =
+            function.prepare(seen, &body, Some(stack.clone().into_any()), pads.as_ref())?;
+        install.announce()?;
+        // From here on no Python code runs until everything is in place.
+        if !install.is_current() {
+            continue;
+        }
+        stack.get().push(Layer {
+            patch: patch.clone().unbind(),
+            replacement: replacement.clone().unbind(),
+            body,
+            original: None,
+            _ticket: registry::enter(patch.clone().unbind()),
+        });
+        let replaced = install.commit();
+        patch.get().active.store(true, Ordering::Relaxed);
+        drop(replaced);
+        return Ok(patch);
+    }
+}
+
+/// What the replacement does now, in the form that the target can have it.
+fn body_for<'py>(source: &Function<'py>, base: &Body, target: &Target<'py>) -> PyResult<Body> {
+    let mut body = source.body()?;
+    body.detach(source.as_any().py())?;
+    class_cell::bind(&mut body, base, target)?;
+    Ok(body)
+}
+
+/// The active patches in the order in which they were made: all, those of one target, or those made
+/// by one author.
+///
+/// # Errors
+///
+/// `TypeError` for a target that could not be patched.
+pub fn patches<'py>(
+    py: Python<'py>,
+    target: Option<&Bound<'py, PyAny>>,
+    by: Option<&Bound<'py, PyString>>,
+) -> Result<Vec<Bound<'py, Patch>>, Error> {
+    let mut found = match target {
+        None => registry::active(py),
+        Some(target) => match Stack::of(&Target::resolve(target)?.function) {
+            Some(stack) => stack.get().patches(py),
+            None => Vec::new(),
+        },
+    };
+    if let Some(by) = by {
+        let by = by.to_str()?;
+        let mut kept = Vec::new();
+        for patch in found {
+            if patch.get().by.bind(py).to_str()? == by {
+                kept.push(patch);
+            }
+        }
+        found = kept;
+    }
+    Ok(found)
+}
+
+impl Patch {
+    pub(crate) fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    pub(crate) fn set_inactive(&self) {
+        self.active.store(false, Ordering::Relaxed);
+    }
+
+    fn is_active(&self) -> bool {
+        self.active.load(Ordering::Relaxed)
+    }
+
+    fn function<'py>(&self, py: Python<'py>) -> Option<Function<'py>> {
+        self.target.bind(py).upgrade().and_then(|target| Function::new(&target))
+    }
+
+    fn remembered<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        let undone = self.undone.lock().unwrap_or_else(PoisonError::into_inner);
+        let reference = undone.as_ref().map(|reference| reference.clone_ref(py));
+        drop(undone);
+        reference?.bind(py).upgrade()
+    }
+}
+
+#[pymethods]
+impl Patch {
+    /// The function that changed, or None if it is gone.
+    #[getter]
+    fn target<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.target.bind(py).upgrade()
+    }
+
+    /// What the patch was made with, or None if it is gone: an undone patch does not keep it alive.
+    #[getter]
+    fn replacement<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+        self.function(py)
+            .and_then(|function| Stack::of(&function))
+            .and_then(|stack| stack.get().replacement(py, self.sequence))
+            .or_else(|| self.remembered(py))
+    }
+
+    /// Whether the patch is applied: not undone, and its target not gone.
+    #[getter]
+    fn active(&self) -> bool {
+        self.is_active()
+    }
+
+    /// Who made the patch; by default the name of the module that did.
+    #[getter]
+    fn by<'py>(&self, py: Python<'py>) -> &Bound<'py, PyString> {
+        self.by.bind(py)
+    }
+
+    /// The call that made the patch, as "file.py:12".
+    #[getter(r#where)]
+    fn place(&self, py: Python<'_>) -> PyResult<String> {
+        self.place.as_ref().map_or(Ok("<native>".into()), |place| place.describe(py))
+    }
+
+    /// A function with the target's identity that does what the target did below this patch.
+    ///
+    /// It stays right as patches below come and go. Once this patch is undone, it is what lies below
+    /// the patches that were made after it: the target itself if there are none.
+    ///
+    /// # Errors
+    ///
+    /// `PatchError` if the target is gone.
+    #[getter]
+    pub fn original<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyAny>, Error> {
+        let Some(function) = self.function(py) else {
+            return Err(Error::patch(
+                "the target of this patch is gone, and its original with it".into(),
+            ));
+        };
+        match Stack::of(&function) {
+            Some(stack) => {
+                let original = stack.get().original(&function, self.sequence)?;
+                Ok(original.unwrap_or_else(|| function.into_any()))
+            }
+            None if self.is_active() => Err(lost(&function)),
+            None => Ok(function.into_any()),
+        }
+    }
+
+    /// Takes the patch back. Does nothing if it is undone already, or if the target is gone.
+    ///
+    /// # Errors
+    ///
+    /// `PatchError` if somebody else has changed the target since, and whatever an audit hook
+    /// raises. Nothing has changed then.
+    pub fn undo(&self, py: Python<'_>) -> Result<(), Error> {
+        let mut is_announced = false;
+        while self.is_active()
+            && let Some(function) = self.function(py)
+        {
+            let Some(stack) = Stack::of(&function) else {
+                return Err(lost(&function));
+            };
+            stack.get().check_untouched(&function)?;
+            let Some(replacement) = stack.get().replacement(py, self.sequence) else {
+                return Err(lost(&function));
+            };
+            if !is_announced {
+                let by = self.by.bind(py);
+                audit::raise(c"hotpatch.undo", function.as_any(), &replacement, by)?;
+                is_announced = true;
+                continue; // the hooks may have changed everything
+            }
+            let weak = PyWeakrefReference::new(&replacement).ok(); // not every object can have one
+            let Some(removal) = Stack::prepare_removal(&stack, &function, self.sequence)? else {
+                continue;
+            };
+            let Some(removed) = removal.commit()? else {
+                continue;
+            };
+            let forgotten = {
+                let mut undone = self.undone.lock().unwrap_or_else(PoisonError::into_inner);
+                std::mem::replace(&mut *undone, weak.map(Bound::unbind))
+            };
+            drop((forgotten, removed));
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    fn __enter__(this: Bound<'_, Self>) -> Bound<'_, Self> {
+        this
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, py: Python<'_>, _exception: &Bound<'_, PyAny>) -> Result<(), Error> {
+        self.undo(py)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let target = match self.target(py) {
+            Some(target) => {
+                let name = target.getattr("__qualname__")?;
+                format!("{}.{name}", target.getattr("__module__")?)
+            }
+            None => "a function that is gone".into(),
+        };
+        let state = if self.is_active() { "active" } else { "undone" };
+        Ok(format!("<Patch of {target} by {} at {}, {state}>", self.by.bind(py), self.place(py)?))
+    }
+}

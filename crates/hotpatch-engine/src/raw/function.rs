@@ -1,0 +1,400 @@
+//! Function objects: reading a body, and installing one.
+
+use std::mem::offset_of;
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use super::closure::Closure;
+
+/// One of the fields of a function object that hold a reference.
+pub(super) struct Field {
+    /// The attribute by which Python shows the field.
+    pub(super) attribute: &'static str,
+    pub(super) offset: usize,
+}
+
+macro_rules! field {
+    ($attribute:literal, $member:ident) => {
+        Field { attribute: $attribute, offset: offset_of!(ffi::PyFunctionObject, $member) }
+    };
+}
+
+/// The fields that are the body: what a function does, as opposed to who it is.
+pub(super) const BODY: &[Field] = &[
+    field!("__code__", func_code),
+    field!("__globals__", func_globals),
+    field!("__builtins__", func_builtins),
+    field!("__closure__", func_closure),
+    field!("__defaults__", func_defaults),
+    field!("__kwdefaults__", func_kwdefaults),
+    field!("__annotations__", func_annotations),
+    #[cfg(Py_3_14)]
+    field!("__annotate__", func_annotate),
+    #[cfg(Py_3_12)]
+    field!("__type_params__", func_typeparams),
+];
+const FIELDS: usize = BODY.len();
+const CODE: usize = 0;
+const GLOBALS: usize = 1;
+const BUILTINS: usize = 2;
+const CLOSURE: usize = 3;
+const DEFAULTS: usize = 4;
+const KEYWORD_DEFAULTS: usize = 5;
+const ANNOTATIONS: usize = 6;
+
+/// The fields that are the identity, and which the original of a patch shares with its target.
+pub(super) const IDENTITY: &[Field] = &[
+    field!("__name__", func_name),
+    field!("__qualname__", func_qualname),
+    field!("__module__", func_module),
+    field!("__doc__", func_doc),
+    field!("__dict__", func_dict),
+];
+
+type References = [Option<Py<PyAny>>; FIELDS];
+
+fn clone_all(py: Python<'_>, references: &References) -> References {
+    std::array::from_fn(|index| references[index].as_ref().map(|object| object.clone_ref(py)))
+}
+
+/// What a function does, taken off the function object.
+pub(crate) struct Body {
+    /// In the order of [`BODY`]. The closure is never a [`Closure`] of ours: it would keep alive
+    /// what belongs to the function that it was taken from.
+    fields: References,
+    /// CPython's own name for this body (`func_version`), which specialised call sites compare.
+    /// It comes along wherever the body goes, and with it the speed of those sites.
+    #[cfg(Py_3_11)]
+    version: u32,
+}
+
+impl Body {
+    pub(crate) fn code<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, PyAny>> {
+        self.fields[CODE].as_ref().map(|code| code.bind(py))
+    }
+
+    pub(crate) fn closure<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, PyTuple>> {
+        self.fields[CLOSURE].as_ref()?.bind(py).cast().ok()
+    }
+
+    /// Makes the code see `cells` as its free variables, one for each.
+    pub(crate) fn set_closure(&mut self, cells: Bound<'_, PyTuple>) {
+        self.fields[CLOSURE] = Some(cells.into_any().unbind());
+    }
+
+    /// Replaces the dicts that Python code can change in place with copies of them as they are now.
+    pub(crate) fn detach(&mut self, py: Python<'_>) -> PyResult<()> {
+        for index in [KEYWORD_DEFAULTS, ANNOTATIONS] {
+            if let Some(object) = &self.fields[index]
+                && let Ok(dict) = object.bind(py).cast::<PyDict>()
+            {
+                self.fields[index] = Some(dict.copy()?.into_any().unbind());
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self {
+            fields: clone_all(py, &self.fields),
+            #[cfg(Py_3_11)]
+            version: self.version,
+        }
+    }
+
+    /// Everything that the garbage collector has to know of.
+    pub(crate) fn references(&self) -> impl Iterator<Item = &Py<PyAny>> {
+        self.fields.iter().flatten()
+    }
+}
+
+/// What a function held at some time. Being owned, no address in it can come to mean another
+/// object, so that comparing addresses is enough to know whether the function has changed.
+pub(crate) struct Seen(References);
+
+/// A plain Python function, known to have the layout of `PyFunctionObject`.
+#[derive(Clone)]
+pub(crate) struct Function<'py>(Bound<'py, PyAny>);
+
+impl<'py> Function<'py> {
+    /// Returns `None` if `object` is not a plain Python function.
+    pub(crate) fn new(object: &Bound<'py, PyAny>) -> Option<Self> {
+        // SAFETY: `object` is live. A function type cannot be subclassed (Objects/funcobject.c has
+        // no Py_TPFLAGS_BASETYPE), so the exact check finds them all.
+        let checked = unsafe { ffi::PyFunction_Check(object.as_ptr()) };
+        (checked == 1).then(|| Self(object.clone()))
+    }
+
+    /// Makes a function with the code and the globals given, as `types.FunctionType` does.
+    pub(crate) fn with_code(
+        code: &Bound<'py, PyAny>,
+        globals: &Bound<'py, PyAny>,
+    ) -> PyResult<Self> {
+        // SAFETY: both are live; callers pass a code object and the globals of a function.
+        let function = unsafe { ffi::PyFunction_New(code.as_ptr(), globals.as_ptr()) };
+        // SAFETY: the result is a new reference, or NULL with an error set.
+        unsafe { Bound::from_owned_ptr_or_err(code.py(), function) }.map(Self)
+    }
+
+    pub(crate) fn as_any(&self) -> &Bound<'py, PyAny> {
+        &self.0
+    }
+
+    pub(crate) fn into_any(self) -> Bound<'py, PyAny> {
+        self.0
+    }
+
+    /// The closure as it is, with what may hang on it.
+    pub(crate) fn closure(&self) -> Option<Bound<'py, PyAny>> {
+        self.read(&BODY[CLOSURE])
+    }
+
+    /// Takes note of what the function holds, without running any Python code.
+    pub(crate) fn seen(&self) -> Seen {
+        Seen(self.fields())
+    }
+
+    /// Takes a copy of what the function does now.
+    pub(crate) fn body(&self) -> PyResult<Body> {
+        let py = self.0.py();
+        let mut fields = self.fields();
+        if let Some(closure) = self.closure()
+            && let Some(ours) = Closure::of(&closure)
+        {
+            let cells = ours.cells();
+            fields[CLOSURE] = match cells.len() {
+                0 => None,
+                _ => Some(PyTuple::new(py, cells)?.into_any().unbind()),
+            };
+        }
+        Ok(Body {
+            fields,
+            #[cfg(Py_3_11)]
+            version: self.version(),
+        })
+    }
+
+    /// Whether the function still has the code, the globals and the defaults of `body`.
+    pub(crate) fn has_body(&self, body: &Body) -> bool {
+        [CODE, GLOBALS, DEFAULTS, KEYWORD_DEFAULTS].into_iter().all(|index| {
+            let expected = body.fields[index].as_ref().map_or(std::ptr::null_mut(), Py::as_ptr);
+            self.raw(&BODY[index]) == expected
+        })
+    }
+
+    /// Makes a function with this one's identity, which does what `body` says.
+    pub(crate) fn twin(&self, body: &Body) -> PyResult<Self> {
+        let py = self.0.py();
+        self.0.getattr(pyo3::intern!(py, "__dict__"))?; // made when first asked for: share it
+        let (Some(code), Some(globals)) = (&body.fields[CODE], &body.fields[GLOBALS]) else {
+            return Err(pyo3::exceptions::PySystemError::new_err("function without code"));
+        };
+        let twin = Self::with_code(code.bind(py), globals.bind(py))?;
+        let mut replaced = Vec::with_capacity(IDENTITY.len());
+        for field in IDENTITY {
+            let object = self.read(field).map(Bound::unbind);
+            replaced.push(twin.write(field, object));
+        }
+        drop(replaced);
+        let install = twin.prepare(twin.seen(), body, None, None)?;
+        drop(install.commit());
+        Ok(twin)
+    }
+
+    /// Gets everything ready that installing `body` needs, and changes nothing yet.
+    ///
+    /// `seen` is what the function held when the caller began to look at it.
+    /// `stack` is kept alive by the function while the body is installed. `base` is the closure of
+    /// the unpatched function: calls of it that are still binding their arguments get its cells.
+    pub(crate) fn prepare(
+        &self,
+        seen: Seen,
+        body: &Body,
+        stack: Option<Bound<'py, PyAny>>,
+        base: Option<&Bound<'py, PyTuple>>,
+    ) -> PyResult<Install<'py>> {
+        let py = self.0.py();
+        let old_closure = seen.0[CLOSURE].as_ref().map(|closure| closure.bind(py).clone());
+        let ours = old_closure.as_ref().and_then(Closure::of);
+        let mut hidden = Vec::new();
+
+        // The closure never gets shorter: see the module `closure`.
+        let new_cells = body.closure(py).map_or(0, |cells| cells.len());
+        let (mut old_cells, mut kept) = (0, Vec::new());
+        match (&ours, &old_closure) {
+            (Some(ours), _) => {
+                old_cells = ours.cells().len();
+                for item in ours.hidden() {
+                    if is_cell(&item) {
+                        old_cells += 1;
+                    } else if item.is_instance_of::<PyDict>() {
+                        kept.push(item);
+                    }
+                }
+            }
+            (None, Some(plain)) => old_cells = plain.len()?,
+            (None, None) => {}
+        }
+        for index in new_cells..old_cells {
+            let cell = base.and_then(|cells| cells.get_item(index).ok());
+            hidden.push(match cell {
+                Some(cell) => cell.unbind(),
+                None => empty_cell(py)?.unbind(),
+            });
+        }
+
+        // Frames borrow globals and builtins from the function (since 3.11, internal/pycore_frame.h:
+        // "Borrowed reference"), also suspended ones: no dict that it ever had may go before it.
+        kept.extend(seen.0[GLOBALS].as_ref().map(|dict| dict.bind(py).clone()));
+        kept.extend(seen.0[BUILTINS].as_ref().map(|dict| dict.bind(py).clone()));
+        let installed = [&body.fields[GLOBALS], &body.fields[BUILTINS]];
+        for (index, dict) in kept.iter().enumerate() {
+            let is_installed = installed.iter().any(|other| other.as_ref().is_some_and(|other| dict.is(other)));
+            if !is_installed && !kept[..index].iter().any(|earlier| earlier.is(dict)) {
+                hidden.push(dict.clone().unbind());
+            }
+        }
+        hidden.extend(stack.map(Bound::unbind));
+
+        let mut fields = clone_all(py, &body.fields);
+        if !hidden.is_empty() {
+            let cells = body.closure(py).into_iter().flatten().map(Bound::unbind).collect();
+            fields[CLOSURE] = Some(Closure::new(py, cells, hidden)?.into_any().unbind());
+        }
+        Ok(Install {
+            function: self.clone(),
+            fields,
+            seen,
+            #[cfg(Py_3_11)]
+            version: body.version,
+        })
+    }
+
+    /// Whether calls of this function go through CPython's own entry point, as those of `other` do.
+    pub(super) fn is_called_like(&self, other: &Self) -> bool {
+        self.vectorcall() == other.vectorcall()
+    }
+
+    /// The address that calls from C go to.
+    fn vectorcall(&self) -> usize {
+        let raw = self.0.as_ptr().cast::<ffi::PyFunctionObject>();
+        // SAFETY: `new` checked the type, so `raw` has this layout, and `self` keeps it alive.
+        let entry = unsafe { (*raw).vectorcall };
+        entry.map_or(0, |entry| entry as usize)
+    }
+
+    #[cfg(Py_3_11)]
+    pub(super) fn version(&self) -> u32 {
+        let raw = self.0.as_ptr().cast::<ffi::PyFunctionObject>();
+        // SAFETY: `new` checked the type, so `raw` has this layout, and `self` keeps it alive.
+        unsafe { (*raw).func_version }
+    }
+
+    #[cfg(Py_3_11)]
+    fn set_version(&self, version: u32) {
+        let raw = self.0.as_ptr().cast::<ffi::PyFunctionObject>();
+        // SAFETY: as in `version`. Other threads read the field with the GIL only.
+        unsafe { (*raw).func_version = version };
+    }
+
+    fn slot(&self, field: &Field) -> *mut *mut ffi::PyObject {
+        // In bounds: the offset is that of a member of the layout that `new` checked.
+        self.0.as_ptr().wrapping_byte_add(field.offset).cast()
+    }
+
+    pub(super) fn raw(&self, field: &Field) -> *mut ffi::PyObject {
+        // SAFETY: the slot is a member of a live function, see `slot`.
+        unsafe { self.slot(field).read() }
+    }
+
+    fn read(&self, field: &Field) -> Option<Bound<'py, PyAny>> {
+        let object = self.raw(field);
+        // SAFETY: the function owns what its fields point to, unless NULL, and nothing that could
+        // make it let go runs before the new reference is taken.
+        unsafe { Bound::from_borrowed_ptr_or_opt(self.0.py(), object) }
+    }
+
+    fn fields(&self) -> References {
+        std::array::from_fn(|index| self.read(&BODY[index]).map(Bound::unbind))
+    }
+
+    /// Stores `object` and returns what was stored: it must be dropped when all writes are done.
+    fn write(&self, field: &Field, object: Option<Py<PyAny>>) -> Option<Py<PyAny>> {
+        let new = object.map_or(std::ptr::null_mut(), Py::into_ptr);
+        // SAFETY: the slot is a member of a live function, see `slot`. Everybody who reads it holds
+        // the GIL, which this thread holds and does not give away: no Python code runs in here.
+        let old = unsafe { self.slot(field).replace(new) };
+        // SAFETY: the field owned the reference that it held, and this takes it over.
+        unsafe { Bound::from_owned_ptr_or_opt(self.0.py(), old) }.map(Bound::unbind)
+    }
+}
+
+fn is_cell(object: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: `object` is live.
+    let checked = unsafe { ffi::PyCell_Check(object.as_ptr()) };
+    checked == 1
+}
+
+/// A cell with nothing in it.
+fn empty_cell(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    // SAFETY: this thread is attached, and NULL means an empty cell.
+    let cell = unsafe { ffi::PyCell_New(std::ptr::null_mut()) };
+    // SAFETY: the result is a new reference, or NULL with an error set.
+    unsafe { Bound::from_owned_ptr_or_err(py, cell) }
+}
+
+/// A body that is ready to be written into a function.
+#[must_use]
+pub(crate) struct Install<'py> {
+    function: Function<'py>,
+    fields: References,
+    #[cfg(Py_3_11)]
+    version: u32,
+    seen: Seen,
+}
+
+impl Install<'_> {
+    /// Lets CPython drop what it knows of the body that is installed now.
+    ///
+    /// Setting the defaults (to what they are) is the public way to it: it tells function watchers
+    /// (3.12) and the optimizer, makes traces that assume the body invalid (3.15), and takes the
+    /// function out of the cache that finds functions by version (3.13). Were it left there under a
+    /// version that it no longer has, its destructor would not find the entry, and the next look-up
+    /// would read freed memory (`func_clear_version`, Objects/funcobject.c, 3.13 to 3.15).
+    pub(crate) fn announce(&self) -> PyResult<()> {
+        let py = self.function.0.py();
+        let none = py.None();
+        let defaults = self.function.read(&BODY[DEFAULTS]);
+        let defaults = defaults.as_ref().map_or(none.as_ptr(), Bound::as_ptr);
+        // SAFETY: a live function, and a tuple or None, which stands for "no defaults".
+        let result = unsafe { ffi::PyFunction_SetDefaults(self.function.0.as_ptr(), defaults) };
+        if result == 0 { Ok(()) } else { Err(PyErr::fetch(py)) }
+    }
+
+    /// Whether nobody has changed the function since `seen`.
+    pub(crate) fn is_current(&self) -> bool {
+        [CODE, CLOSURE, DEFAULTS, KEYWORD_DEFAULTS].into_iter().all(|index| {
+            let expected = self.seen.0[index].as_ref().map_or(std::ptr::null_mut(), Py::as_ptr);
+            self.function.raw(&BODY[index]) == expected
+        })
+    }
+
+    /// Writes the body, with no Python code in between, and returns what was there.
+    pub(crate) fn commit(mut self) -> Replaced {
+        for (field, object) in BODY.iter().zip(&mut self.fields) {
+            *object = self.function.write(field, object.take());
+        }
+        #[cfg(Py_3_11)]
+        self.function.set_version(self.version);
+        Replaced { _fields: self.fields }
+    }
+}
+
+/// What an install wrote over: to be dropped after everything that must be seen together, since
+/// dropping it can run Python code.
+#[must_use = "dropping this can run Python code: say where"]
+pub(crate) struct Replaced {
+    _fields: References,
+}

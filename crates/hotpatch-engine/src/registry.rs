@@ -1,0 +1,66 @@
+//! Every active patch of the process, so that they can be listed.
+//!
+//! A [`Patch`] holds its target weakly and its replacement not at all, so this list keeps neither
+//! alive. An entry goes with its [`Ticket`], and that with the patch's place in the target's stack.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use pyo3::prelude::*;
+
+use crate::patch::Patch;
+
+static ENTRIES: Mutex<Entries> = Mutex::new(Entries { places: Vec::new(), free: Vec::new() });
+
+struct Entries {
+    places: Vec<Option<Py<Patch>>>,
+    /// The empty places.
+    free: Vec<usize>,
+}
+
+/// The right to a place in the list: the patch is listed until this is dropped.
+pub(crate) struct Ticket {
+    place: usize,
+}
+
+// Nothing in this file runs Python code while it holds the lock, so it is never waited for long,
+// and never by the thread that has it.
+fn entries() -> MutexGuard<'static, Entries> {
+    ENTRIES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lists a patch.
+pub(crate) fn enter(patch: Py<Patch>) -> Ticket {
+    let mut entries = entries();
+    let place = match entries.free.pop() {
+        Some(place) => {
+            entries.places[place] = Some(patch);
+            place
+        }
+        None => {
+            entries.places.push(Some(patch));
+            entries.places.len() - 1
+        }
+    };
+    Ticket { place }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let patch = {
+            let mut entries = entries();
+            entries.free.push(self.place);
+            entries.places[self.place].take()
+        };
+        drop(patch);
+    }
+}
+
+/// The patches that are active, in the order in which they were made.
+pub(crate) fn active(py: Python<'_>) -> Vec<Bound<'_, Patch>> {
+    let mut patches: Vec<_> = {
+        let entries = entries();
+        entries.places.iter().flatten().map(|patch| patch.clone_ref(py).into_bound(py)).collect()
+    };
+    patches.sort_by_key(|patch| patch.get().sequence());
+    patches
+}

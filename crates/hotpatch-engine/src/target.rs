@@ -1,0 +1,140 @@
+//! From the object that the user names to the function object that changes.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyCFunction, PyDict, PyType};
+
+use crate::error::Error;
+use crate::raw::function::Function;
+use crate::raw::layout;
+
+/// A function that can be patched, and how it was reached.
+pub(crate) struct Target<'py> {
+    pub(crate) function: Function<'py>,
+    /// For a bound method, what it is bound to.
+    pub(crate) receiver: Option<Bound<'py, PyAny>>,
+}
+
+impl<'py> Target<'py> {
+    /// Finds the function inside of a function, method, classmethod, staticmethod or property.
+    pub(crate) fn resolve(named: &Bound<'py, PyAny>) -> Result<Self, Error> {
+        if let Some(function) = Function::new(named) {
+            layout::check_entry(&function)?;
+            return Ok(Self { function, receiver: None });
+        }
+        let py = named.py();
+        let builtins = py.import("builtins")?;
+        let method = py.import("types")?.getattr("MethodType")?;
+        if named.is_instance(&method)? {
+            let mut target = Self::resolve_inside(named, "__func__")?;
+            target.receiver = Some(named.getattr("__self__")?);
+            return Ok(target);
+        }
+        for class in ["classmethod", "staticmethod"] {
+            if named.is_instance(&builtins.getattr(class)?)? {
+                return Self::resolve_inside(named, "__func__");
+            }
+        }
+        if named.is_instance(&builtins.getattr("property")?)? {
+            if named.getattr("fget")?.is_none() {
+                return Err(Error::refused(
+                    named,
+                    "it is a property without a getter",
+                    "name its setter or deleter, as in K.p.fset",
+                ));
+            }
+            return Self::resolve_inside(named, "fget");
+        }
+        Err(refusal(named)?)
+    }
+
+    fn resolve_inside(named: &Bound<'py, PyAny>, attribute: &str) -> Result<Self, Error> {
+        Self::resolve(&named.getattr(attribute)?)
+    }
+}
+
+/// Says why an object that holds no function to patch is refused.
+fn refusal(named: &Bound<'_, PyAny>) -> PyResult<Error> {
+    if named.is_none() {
+        return Ok(Error::refused(named, "it is None", "name a function or a method"));
+    }
+    if let Ok(class) = named.cast::<PyType>() {
+        let instead = format!("name the method that callers use, such as {}.__init__", class.name()?);
+        return Ok(Error::refused(named, "it is a class", &instead));
+    }
+    let class = named.get_type();
+    let class_name = class.name()?;
+    if named.is_instance_of::<PyCFunction>() || is_c_descriptor(named)? {
+        let why = format!("it is a {class_name}, implemented in C, with no body to swap");
+        return Ok(Error::refused(named, &why, "patch the Python function that calls it"));
+    }
+    for attribute in ["__wrapped__", "func"] {
+        let inner = instance_attribute(named, attribute)?;
+        if inner.is_some_and(|inner| inner.is_callable()) {
+            let why = format!("it is a {class_name} object that wraps a function");
+            let instead = format!("name the function inside, its attribute {attribute}");
+            return Ok(Error::refused(named, &why, &instead));
+        }
+    }
+    if !named.is_callable() {
+        let why = format!("it is of type {class_name} and not callable");
+        return Ok(Error::refused(named, &why, "name a function or a method"));
+    }
+    let instead = format!("name the method that the call runs, {class_name}.__call__");
+    Ok(Error::refused(named, &format!("it is an instance of {class_name}"), &instead))
+}
+
+/// An attribute that is really there: a mock makes up the ones that it is asked for.
+fn instance_attribute<'py>(
+    object: &Bound<'py, PyAny>,
+    name: &str,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let inspect = object.py().import("inspect")?;
+    let found = inspect.call_method1("getattr_static", (object, name, object.py().None()))?;
+    if found.is_none() { Ok(None) } else { object.getattr_opt(name) }
+}
+
+fn is_c_descriptor(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let types = object.py().import("types")?;
+    for name in [
+        "MethodDescriptorType",
+        "ClassMethodDescriptorType",
+        "WrapperDescriptorType",
+        "MethodWrapperType",
+        "GetSetDescriptorType",
+        "MemberDescriptorType",
+    ] {
+        if object.is_instance(&types.getattr(name)?)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether `class` has `function` in its own namespace, as it is or inside a descriptor.
+pub(crate) fn defines(
+    class: &Bound<'_, PyType>,
+    name: Option<&Bound<'_, PyAny>>,
+    function: &Function<'_>,
+) -> PyResult<bool> {
+    let namespace = class.getattr("__dict__")?;
+    let values = match name {
+        Some(name) if namespace.contains(name)? => vec![namespace.get_item(name)?],
+        Some(_) => vec![],
+        None => {
+            let copy = PyDict::from_sequence(&namespace.call_method0("items")?)?;
+            copy.values().iter().collect()
+        }
+    };
+    for value in values {
+        if value.is(function.as_any()) {
+            return Ok(true);
+        }
+        for attribute in ["__func__", "fget", "fset", "fdel"] {
+            let inner = instance_attribute(&value, attribute)?;
+            if inner.is_some_and(|inner| inner.is(function.as_any())) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,86 @@
+from collections.abc import Callable
+from types import FunctionType, TracebackType
+from typing import Any, final
+
+from typing_extensions import Self
+
+class PatchError(RuntimeError):
+    """A patch cannot be applied or undone as things are; nothing was changed."""
+
+@final
+class Patch:
+    """One change of one function, and the handle to take it back.
+
+    Made by `hotpatch`. As a context manager it is undone on exit, exception or not. Dropping the
+    handle leaves the patch applied. The handle keeps neither the target nor the replacement alive.
+    """
+
+    @property
+    def target(self) -> FunctionType | None:
+        """The function that changed, or None if it is gone."""
+
+    @property
+    def replacement(self) -> Callable[..., Any] | None:
+        """What the patch was made with, or None if it is gone.
+
+        An undone patch does not keep it alive.
+        """
+
+    @property
+    def active(self) -> bool:
+        """Whether the patch is applied: not undone, and its target not gone."""
+
+    @property
+    def by(self) -> str:
+        """Who made the patch; by default the name of the module that did."""
+
+    @property
+    def where(self) -> str:
+        """The call that made the patch, as "file.py:12"."""
+
+    @property
+    def original(self) -> FunctionType:
+        """A function with the target's identity that does what the target did below this patch.
+
+        It stays right as patches below come and go. Once this patch is undone, it is what lies
+        below the patches that were made after it: the target itself if there are none.
+
+        Raises `PatchError` if the target is gone.
+        """
+
+    def undo(self) -> None:
+        """Take the patch back, in any order with other patches of the target.
+
+        Does nothing if it is undone already, or if the target is gone.
+
+        Raises `PatchError` if somebody else has changed the target since, and whatever an audit
+        hook for "hotpatch.undo" raises. Nothing has changed then.
+        """
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+
+def hotpatch(
+    replacement: Callable[..., Any],
+    target: Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[..., Any] | property,
+    *,
+    by: str | None = None,
+) -> Patch:
+    """Make `target` do what `replacement` does, under every reference to it."""
+
+def patches(
+    target: Callable[..., Any]
+    | classmethod[Any, Any, Any]
+    | staticmethod[..., Any]
+    | property
+    | None = None,
+    *,
+    by: str | None = None,
+) -> list[Patch]:
+    """List the active patches, in the order in which they were made."""
