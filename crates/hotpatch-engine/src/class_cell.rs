@@ -14,12 +14,16 @@ use crate::target::{Target, defines};
 ///
 /// `base` is what the target does unpatched. Where the target belongs to no class, the
 /// replacement keeps the class that it was written in.
-pub(crate) fn bind(body: &mut Body, base: &Body, target: &Target<'_>) -> PyResult<()> {
+pub(crate) fn bind<'py>(
+    body: &mut Body<'py>,
+    base: &Body<'py>,
+    target: &Target<'py>,
+) -> PyResult<()> {
     let py = target.function.as_any().py();
-    let Some((index, cells)) = position(py, body)? else {
+    let Some((index, cells)) = position(body)? else {
         return Ok(());
     };
-    let cell = match position(py, base)? {
+    let cell = match position(base)? {
         Some((index, cells)) => cells.get_item(index)?,
         None => match class_of(target)? {
             Some(class) => py.import("types")?.getattr("CellType")?.call1((class,))?,
@@ -33,11 +37,8 @@ pub(crate) fn bind(body: &mut Body, base: &Body, target: &Target<'_>) -> PyResul
 }
 
 /// Which of the free variables of `body` is `__class__`, and all their cells.
-fn position<'py>(
-    py: Python<'py>,
-    body: &Body,
-) -> PyResult<Option<(usize, Bound<'py, PyTuple>)>> {
-    let (Some(cells), Some(code)) = (body.closure(py), body.code(py)) else {
+fn position<'py>(body: &Body<'py>) -> PyResult<Option<(usize, Bound<'py, PyTuple>)>> {
+    let (Some(cells), Some(code)) = (body.closure(), body.code()) else {
         return Ok(None);
     };
     let names = code.getattr("co_freevars")?.cast_into::<PyTuple>()?;

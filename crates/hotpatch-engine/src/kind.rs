@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 
 use crate::error::{Error, describe};
+use crate::raw::code::flags;
 use crate::raw::function::Function;
 
 // Include/cpython/code.h, the same in CPython 3.10 to 3.15.
@@ -40,7 +41,7 @@ impl fmt::Display for Kind {
 impl Kind {
     /// The kind that a code object gives to a function.
     pub(crate) fn of_code(code: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let flags: u32 = code.getattr(pyo3::intern!(code.py(), "co_flags"))?.extract()?;
+        let flags = flags(code)?;
         Ok(if flags & CO_COROUTINE != 0 {
             Self::Coroutine
         } else if flags & CO_ASYNC_GENERATOR != 0 {

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use pyo3::exceptions::PySystemError;
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyWeakrefMethods, PyWeakrefReference};
 
@@ -106,7 +107,7 @@ impl<'py> Replacement<'py> {
 }
 
 fn code<'py>(function: &Function<'py>) -> PyResult<Bound<'py, PyAny>> {
-    function.as_any().getattr(pyo3::intern!(function.as_any().py(), "__code__"))
+    function.code().ok_or_else(|| PySystemError::new_err("a function without code"))
 }
 
 /// Makes `target` do what `replacement` does, under every reference to it.
@@ -178,13 +179,13 @@ pub fn apply<'py>(
         }
         source.check_kind(function)?;
         let body = body_for(&source.function, &base, &target)?;
-        let pads = base.closure(py).cloned();
+        let pads = base.closure().cloned();
         let stack = match known {
             Some(stack) => stack,
             None => Bound::new(py, Stack::new(base))?,
         };
         let install =
-            function.prepare(seen, &body, Some(stack.clone().into_any()), pads.as_ref())?;
+            function.prepare(seen, body.clone(), Some(stack.clone().into_any()), pads.as_ref())?;
         install.announce()?;
         // From here on no Python code runs until everything is in place.
         if !install.is_current() {
@@ -193,7 +194,7 @@ pub fn apply<'py>(
         stack.get().push(Layer {
             patch: patch.clone().unbind(),
             replacement: replacement.clone().unbind(),
-            body,
+            body: body.unbind(),
             original: None,
             _ticket: registry::enter(patch.clone().unbind()),
         });
@@ -205,9 +206,13 @@ pub fn apply<'py>(
 }
 
 /// What the replacement does now, in the form that the target can have it.
-fn body_for<'py>(source: &Function<'py>, base: &Body, target: &Target<'py>) -> PyResult<Body> {
+fn body_for<'py>(
+    source: &Function<'py>,
+    base: &Body<'py>,
+    target: &Target<'py>,
+) -> PyResult<Body<'py>> {
     let mut body = source.body()?;
-    body.detach(source.as_any().py())?;
+    body.detach()?;
     class_cell::bind(&mut body, base, target)?;
     Ok(body)
 }
@@ -342,15 +347,14 @@ impl Patch {
             let Some(stack) = Stack::of(&function) else {
                 return Err(lost(&function));
             };
-            stack.get().check_untouched(&function)?;
             let Some(replacement) = stack.get().replacement(py, self.sequence) else {
                 return Err(lost(&function));
             };
             if !is_announced {
+                stack.get().check_untouched(&function)?;
                 let by = self.by.bind(py);
                 audit::raise(c"hotpatch.undo", function.as_any(), &replacement, by)?;
                 is_announced = true;
-                continue; // the hooks may have changed everything
             }
             let weak = PyWeakrefReference::new(&replacement).ok(); // not every object can have one
             let Some(removal) = Stack::prepare_removal(&stack, &function, self.sequence)? else {

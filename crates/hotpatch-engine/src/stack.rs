@@ -8,11 +8,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use pyo3::exceptions::PySystemError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use smallvec::SmallVec;
 
 use crate::error::{Error, describe};
 use crate::patch::Patch;
 use crate::raw::closure::Closure;
-use crate::raw::function::{Body, Function, Install, Replaced};
+use crate::raw::function::{Body, Function, Install, Replaced, StoredBody};
 use crate::registry::Ticket;
 
 /// The patches of one function.
@@ -24,9 +25,9 @@ pub(crate) struct Stack {
 
 struct State {
     /// What the function did before the first patch.
-    base: Body,
+    base: StoredBody,
     /// The patches, oldest first. The body of the last is the one that is installed.
-    layers: Vec<Layer>,
+    layers: SmallVec<[Layer; 1]>,
     /// Counts the changes of `base` and `layers`.
     epoch: u64,
 }
@@ -35,7 +36,7 @@ struct State {
 pub(crate) struct Layer {
     pub(crate) patch: Py<Patch>,
     pub(crate) replacement: Py<PyAny>,
-    pub(crate) body: Body,
+    pub(crate) body: StoredBody,
     /// The function that does what lies below, once somebody has asked for it.
     pub(crate) original: Option<Py<PyAny>>,
     pub(crate) _ticket: Ticket,
@@ -54,7 +55,7 @@ impl State {
     }
 
     /// What the function would do without the layer at `index` and those above it.
-    fn below(&self, index: usize) -> &Body {
+    fn below(&self, index: usize) -> &StoredBody {
         match index {
             0 => &self.base,
             _ => &self.layers[index - 1].body,
@@ -85,14 +86,15 @@ impl Stack {
 }
 
 impl Stack {
-    pub(crate) fn new(base: Body) -> Self {
-        Self { state: Mutex::new(State { base, layers: Vec::new(), epoch: 0 }) }
+    pub(crate) fn new(base: Body<'_>) -> Self {
+        let base = base.unbind();
+        Self { state: Mutex::new(State { base, layers: SmallVec::new(), epoch: 0 }) }
     }
 
     /// The stack of a function that is patched.
     pub(crate) fn of<'py>(function: &Function<'py>) -> Option<Bound<'py, Self>> {
         let closure = Closure::of(&function.closure()?)?;
-        closure.hidden().pop()?.cast_into().ok()
+        closure.hidden().last()?.cast_into().ok()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -100,8 +102,8 @@ impl Stack {
     }
 
     /// What the function did before the first patch.
-    pub(crate) fn base(&self, py: Python<'_>) -> Body {
-        self.state().base.clone_ref(py)
+    pub(crate) fn base<'py>(&self, py: Python<'py>) -> Body<'py> {
+        self.state().base.bind(py)
     }
 
     /// The patches, oldest first.
@@ -148,18 +150,17 @@ impl Stack {
         loop {
             let (index, epoch, below) = {
                 let state = self.state();
-                let index = state
-                    .layers
-                    .partition_point(|layer| layer.patch.get().sequence() < sequence);
+                let index =
+                    state.layers.partition_point(|layer| layer.patch.get().sequence() < sequence);
                 let Some(layer) = state.layers.get(index) else {
                     return Ok(None);
                 };
                 if let Some(original) = &layer.original {
                     return Ok(Some(original.clone_ref(py).into_bound(py)));
                 }
-                (index, state.epoch, state.below(index).clone_ref(py))
+                (index, state.epoch, state.below(index).bind(py))
             };
-            let twin = function.twin(&below)?.into_any();
+            let twin = function.twin(below)?.into_any();
             let mut state = self.state();
             if state.epoch == epoch && state.layers[index].original.is_none() {
                 state.layers[index].original = Some(twin.clone().unbind());
@@ -175,17 +176,18 @@ impl Stack {
         this: &Bound<'py, Self>,
         function: &Function<'py>,
         sequence: u64,
-    ) -> PyResult<Option<Removal<'py>>> {
+    ) -> Result<Option<Removal<'py>>, Error> {
         let py = this.py();
         let seen = function.seen();
+        this.get().check_untouched(function)?;
         let (below, base, above, is_only, epoch) = {
             let state = this.get().state();
             let Some(index) = state.position(sequence) else {
                 return Ok(None);
             };
             (
-                state.below(index).clone_ref(py),
-                state.base.clone_ref(py),
+                state.below(index).bind(py),
+                state.base.bind(py),
                 state.layers.get(index + 1).map(|above| {
                     above.original.as_ref().map(|original| original.clone_ref(py).into_bound(py))
                 }),
@@ -193,37 +195,31 @@ impl Stack {
                 state.epoch,
             )
         };
-        let mut removal = Removal {
-            stack: this.clone(),
-            sequence,
-            epoch,
-            install: None,
-            rebased: Vec::new(),
-            below: below.clone_ref(py),
-        };
+        let mut removal =
+            Removal { stack: this.clone(), sequence, epoch, install: None, rebased: Vec::new() };
         match above {
             None => {
                 let stack = (!is_only).then(|| this.clone().into_any());
-                removal.install = Some(function.prepare(seen, &below, stack, base.closure(py))?);
+                removal.install = Some(function.prepare(seen, below, stack, base.closure())?);
             }
             Some(None) => {}
             Some(Some(original)) => {
                 // Whoever has patched that function has put a stack of its own on it.
                 let mut original = Function::new(&original);
                 while let Some(function) = original.take() {
-                    match Self::of(&function) {
-                        None => {
-                            let seen = function.seen();
-                            removal.install = Some(function.prepare(seen, &below, None, None)?);
-                        }
-                        Some(stack) => {
-                            let next = stack.get().state().layers.first().and_then(|layer| {
-                                layer.original.as_ref().map(|next| next.clone_ref(py))
-                            });
-                            original = next.and_then(|next| Function::new(next.bind(py)));
-                            removal.rebased.push((stack, below.clone_ref(py)));
-                        }
-                    }
+                    let Some(stack) = Self::of(&function) else {
+                        let seen = function.seen();
+                        removal.install = Some(function.prepare(seen, below, None, None)?);
+                        break;
+                    };
+                    let next = stack
+                        .get()
+                        .state()
+                        .layers
+                        .first()
+                        .and_then(|layer| Some(layer.original.as_ref()?.bind(py).clone()));
+                    original = next.as_ref().and_then(Function::new);
+                    removal.rebased.push((stack, below.clone().unbind()));
                 }
             }
         }
@@ -252,17 +248,15 @@ pub(crate) struct Removal<'py> {
     /// Of the target, or of the original of the patch above.
     install: Option<Install<'py>>,
     /// The stacks that get a new base instead, because that original is patched itself.
-    rebased: Vec<(Bound<'py, Stack>, Body)>,
-    below: Body,
+    rebased: Vec<(Bound<'py, Stack>, StoredBody)>,
 }
 
 /// What a removal took away: to be dropped last, since that can run Python code.
 #[must_use = "dropping this can run Python code: say where"]
 pub(crate) struct Removed<'py> {
     _layer: Layer,
-    _replaced: Option<Replaced>,
-    _rebased: Vec<(Bound<'py, Stack>, Body)>,
-    _below: Body,
+    _replaced: Option<Replaced<'py>>,
+    _rebased: Vec<(Bound<'py, Stack>, StoredBody)>,
     _stack: Bound<'py, Stack>,
 }
 
@@ -296,7 +290,6 @@ impl<'py> Removal<'py> {
             _layer: layer,
             _replaced: self.install.map(Install::commit),
             _rebased: self.rebased,
-            _below: self.below,
             _stack: self.stack,
         }))
     }

@@ -58,7 +58,8 @@ fn refusal(named: &Bound<'_, PyAny>) -> PyResult<Error> {
         return Ok(Error::refused(named, "it is None", "name a function or a method"));
     }
     if let Ok(class) = named.cast::<PyType>() {
-        let instead = format!("name the method that callers use, such as {}.__init__", class.name()?);
+        let instead =
+            format!("name the method that callers use, such as {}.__init__", class.name()?);
         return Ok(Error::refused(named, "it is a class", &instead));
     }
     let class = named.get_type();

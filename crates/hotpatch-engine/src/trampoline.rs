@@ -187,7 +187,9 @@ fn statements(kind: Kind, call: &str, private: &str) -> String {
     match kind {
         Kind::Plain => format!("        return {call}\n"),
         Kind::Coroutine => format!("        return await {call}\n"),
-        Kind::Generator | Kind::IterableCoroutine => format!("        return (yield from {call})\n"),
+        Kind::Generator | Kind::IterableCoroutine => {
+            format!("        return (yield from {call})\n")
+        }
         Kind::AsyncGenerator => format!(
             "        {private}_inner = {call}
         try:
@@ -243,7 +245,9 @@ fn has_python_defaults(callable: &Bound<'_, PyAny>) -> PyResult<bool> {
     }
     let is_function = |attribute: Bound<'_, PyAny>| Function::new(&attribute).is_some();
     if let Ok(class) = callable.cast::<PyType>() {
-        return Ok(is_function(class.getattr("__init__")?) || is_function(class.getattr("__new__")?));
+        return Ok(
+            is_function(class.getattr("__init__")?) || is_function(class.getattr("__new__")?)
+        );
     }
     Ok(is_function(callable.get_type().getattr("__call__")?))
 }

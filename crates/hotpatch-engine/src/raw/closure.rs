@@ -22,8 +22,12 @@ use std::ptr;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use smallvec::SmallVec;
 
 static TYPE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+/// What a closure tuple keeps alive behind its cells: rarely more than a stack and a few dicts.
+pub(crate) type Hidden<'py> = SmallVec<[Bound<'py, PyAny>; 4]>;
 
 /// A tuple of cells made by [`Closure::new`].
 pub(crate) struct Closure<'py>(Bound<'py, PyAny>);
@@ -32,8 +36,8 @@ impl<'py> Closure<'py> {
     /// Makes a tuple that shows `cells` and also owns `hidden`.
     pub(crate) fn new(
         py: Python<'py>,
-        cells: Vec<Py<PyAny>>,
-        hidden: Vec<Py<PyAny>>,
+        cells: Vec<Bound<'py, PyAny>>,
+        hidden: Hidden<'py>,
     ) -> PyResult<Self> {
         let class = TYPE.get_or_try_init(py, || make_type(py))?;
         let shown = cells.len() as ffi::Py_ssize_t;
@@ -71,8 +75,8 @@ impl<'py> Closure<'py> {
     }
 
     /// What it keeps alive behind them.
-    pub(crate) fn hidden(&self) -> Vec<Bound<'py, PyAny>> {
-        self.items().skip(self.shown()).collect()
+    pub(crate) fn hidden(&self) -> impl Iterator<Item = Bound<'py, PyAny>> {
+        self.items().skip(self.shown())
     }
 
     pub(crate) fn into_any(self) -> Bound<'py, PyAny> {
@@ -180,9 +184,9 @@ mod tests {
 
     use super::*;
 
-    fn cell(value: &Bound<'_, PyAny>) -> Py<PyAny> {
+    fn cell<'py>(value: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
         let types = value.py().import("types").unwrap();
-        types.getattr("CellType").unwrap().call1((value,)).unwrap().unbind()
+        types.getattr("CellType").unwrap().call1((value,)).unwrap()
     }
 
     #[test]
@@ -191,11 +195,14 @@ mod tests {
             let one = cell(py.None().bind(py));
             let kept = pyo3::types::PyDict::new(py);
             let before = kept.get_refcnt();
-            let closure =
-                Closure::new(py, vec![one.clone_ref(py)], vec![kept.clone().into_any().unbind()])
-                    .unwrap();
+            let closure = Closure::new(
+                py,
+                vec![one.clone()],
+                [kept.clone().into_any()].into_iter().collect(),
+            )
+            .unwrap();
             assert_eq!(kept.get_refcnt(), before + 1);
-            assert!(closure.hidden()[0].is(&kept));
+            assert!(closure.hidden().next().unwrap().is(&kept));
 
             let shown = closure.into_any();
             assert_eq!(shown.len().unwrap(), 1);
@@ -208,8 +215,8 @@ mod tests {
     #[test]
     fn hashes_and_compares_as_the_tuple_it_shows() {
         Python::attach(|py| {
-            let kept = pyo3::types::PyDict::new(py).into_any().unbind();
-            let empty = Closure::new(py, vec![], vec![kept]).unwrap().into_any();
+            let kept = pyo3::types::PyDict::new(py).into_any();
+            let empty = Closure::new(py, vec![], [kept].into_iter().collect()).unwrap().into_any();
             assert!(empty.eq(PyTuple::empty(py)).unwrap());
             assert_eq!(empty.hash().unwrap(), PyTuple::empty(py).hash().unwrap());
         });

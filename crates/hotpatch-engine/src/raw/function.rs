@@ -6,7 +6,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::closure::Closure;
+use super::closure::{Closure, Hidden};
 
 /// One of the fields of a function object that hold a reference.
 pub(super) struct Field {
@@ -53,52 +53,69 @@ pub(super) const IDENTITY: &[Field] = &[
     field!("__dict__", func_dict),
 ];
 
-type References = [Option<Py<PyAny>>; FIELDS];
-
-fn clone_all(py: Python<'_>, references: &References) -> References {
-    std::array::from_fn(|index| references[index].as_ref().map(|object| object.clone_ref(py)))
-}
+/// A reference for each field of [`BODY`], in its order.
+type References<'py> = [Option<Bound<'py, PyAny>>; FIELDS];
 
 /// What a function does, taken off the function object.
-pub(crate) struct Body {
-    /// In the order of [`BODY`]. The closure is never a [`Closure`] of ours: it would keep alive
-    /// what belongs to the function that it was taken from.
-    fields: References,
+#[derive(Clone)]
+pub(crate) struct Body<'py> {
+    /// The closure is never a [`Closure`] of ours: it would keep alive what belongs to the function
+    /// that it was taken from.
+    fields: References<'py>,
     /// CPython's own name for this body (`func_version`), which specialised call sites compare.
     /// It comes along wherever the body goes, and with it the speed of those sites.
     #[cfg(Py_3_11)]
     version: u32,
 }
 
-impl Body {
-    pub(crate) fn code<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, PyAny>> {
-        self.fields[CODE].as_ref().map(|code| code.bind(py))
+impl<'py> Body<'py> {
+    pub(crate) fn code(&self) -> Option<&Bound<'py, PyAny>> {
+        self.fields[CODE].as_ref()
     }
 
-    pub(crate) fn closure<'py>(&self, py: Python<'py>) -> Option<&Bound<'py, PyTuple>> {
-        self.fields[CLOSURE].as_ref()?.bind(py).cast().ok()
+    pub(crate) fn closure(&self) -> Option<&Bound<'py, PyTuple>> {
+        self.fields[CLOSURE].as_ref()?.cast().ok()
     }
 
     /// Makes the code see `cells` as its free variables, one for each.
-    pub(crate) fn set_closure(&mut self, cells: Bound<'_, PyTuple>) {
-        self.fields[CLOSURE] = Some(cells.into_any().unbind());
+    pub(crate) fn set_closure(&mut self, cells: Bound<'py, PyTuple>) {
+        self.fields[CLOSURE] = Some(cells.into_any());
     }
 
     /// Replaces the dicts that Python code can change in place with copies of them as they are now.
-    pub(crate) fn detach(&mut self, py: Python<'_>) -> PyResult<()> {
+    pub(crate) fn detach(&mut self) -> PyResult<()> {
         for index in [KEYWORD_DEFAULTS, ANNOTATIONS] {
             if let Some(object) = &self.fields[index]
-                && let Ok(dict) = object.bind(py).cast::<PyDict>()
+                && let Ok(dict) = object.cast::<PyDict>()
             {
-                self.fields[index] = Some(dict.copy()?.into_any().unbind());
+                self.fields[index] = Some(dict.copy()?.into_any());
             }
         }
         Ok(())
     }
 
-    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
-        Self {
-            fields: clone_all(py, &self.fields),
+    pub(crate) fn unbind(self) -> StoredBody {
+        StoredBody {
+            fields: self.fields.map(|object| object.map(Bound::unbind)),
+            #[cfg(Py_3_11)]
+            version: self.version,
+        }
+    }
+}
+
+/// A [`Body`] that is kept.
+pub(crate) struct StoredBody {
+    fields: [Option<Py<PyAny>>; FIELDS],
+    #[cfg(Py_3_11)]
+    version: u32,
+}
+
+impl StoredBody {
+    pub(crate) fn bind<'py>(&self, py: Python<'py>) -> Body<'py> {
+        Body {
+            fields: std::array::from_fn(|index| {
+                self.fields[index].as_ref().map(|object| object.bind(py).clone())
+            }),
             #[cfg(Py_3_11)]
             version: self.version,
         }
@@ -112,7 +129,7 @@ impl Body {
 
 /// What a function held at some time. Being owned, no address in it can come to mean another
 /// object, so that comparing addresses is enough to know whether the function has changed.
-pub(crate) struct Seen(References);
+pub(crate) struct Seen<'py>(References<'py>);
 
 /// A plain Python function, known to have the layout of `PyFunctionObject`.
 #[derive(Clone)]
@@ -146,38 +163,41 @@ impl<'py> Function<'py> {
         self.0
     }
 
+    pub(crate) fn code(&self) -> Option<Bound<'py, PyAny>> {
+        self.read(&BODY[CODE])
+    }
+
     /// The closure as it is, with what may hang on it.
     pub(crate) fn closure(&self) -> Option<Bound<'py, PyAny>> {
         self.read(&BODY[CLOSURE])
     }
 
     /// Takes note of what the function holds, without running any Python code.
-    pub(crate) fn seen(&self) -> Seen {
+    pub(crate) fn seen(&self) -> Seen<'py> {
         Seen(self.fields())
     }
 
     /// Takes a copy of what the function does now.
-    pub(crate) fn body(&self) -> PyResult<Body> {
-        let py = self.0.py();
+    pub(crate) fn body(&self) -> PyResult<Body<'py>> {
         let mut fields = self.fields();
-        if let Some(closure) = self.closure()
-            && let Some(ours) = Closure::of(&closure)
-        {
+        #[cfg(Py_3_11)]
+        let version = self.version();
+        if let Some(ours) = fields[CLOSURE].as_ref().and_then(Closure::of) {
             let cells = ours.cells();
             fields[CLOSURE] = match cells.len() {
                 0 => None,
-                _ => Some(PyTuple::new(py, cells)?.into_any().unbind()),
+                _ => Some(PyTuple::new(self.0.py(), cells)?.into_any()),
             };
         }
         Ok(Body {
             fields,
             #[cfg(Py_3_11)]
-            version: self.version(),
+            version,
         })
     }
 
     /// Whether the function still has the code, the globals and the defaults of `body`.
-    pub(crate) fn has_body(&self, body: &Body) -> bool {
+    pub(crate) fn has_body(&self, body: &StoredBody) -> bool {
         [CODE, GLOBALS, DEFAULTS, KEYWORD_DEFAULTS].into_iter().all(|index| {
             let expected = body.fields[index].as_ref().map_or(std::ptr::null_mut(), Py::as_ptr);
             self.raw(&BODY[index]) == expected
@@ -185,21 +205,17 @@ impl<'py> Function<'py> {
     }
 
     /// Makes a function with this one's identity, which does what `body` says.
-    pub(crate) fn twin(&self, body: &Body) -> PyResult<Self> {
+    pub(crate) fn twin(&self, body: Body<'py>) -> PyResult<Self> {
         let py = self.0.py();
         self.0.getattr(pyo3::intern!(py, "__dict__"))?; // made when first asked for: share it
         let (Some(code), Some(globals)) = (&body.fields[CODE], &body.fields[GLOBALS]) else {
             return Err(pyo3::exceptions::PySystemError::new_err("function without code"));
         };
-        let twin = Self::with_code(code.bind(py), globals.bind(py))?;
-        let mut replaced = Vec::with_capacity(IDENTITY.len());
-        for field in IDENTITY {
-            let object = self.read(field).map(Bound::unbind);
-            replaced.push(twin.write(field, object));
-        }
+        let twin = Self::with_code(code, globals)?;
+        let replaced: Vec<_> =
+            IDENTITY.iter().map(|field| twin.write(field, self.read(field))).collect();
         drop(replaced);
-        let install = twin.prepare(twin.seen(), body, None, None)?;
-        drop(install.commit());
+        drop(twin.prepare(twin.seen(), body, None, None)?.commit());
         Ok(twin)
     }
 
@@ -210,66 +226,45 @@ impl<'py> Function<'py> {
     /// the unpatched function: calls of it that are still binding their arguments get its cells.
     pub(crate) fn prepare(
         &self,
-        seen: Seen,
-        body: &Body,
+        seen: Seen<'py>,
+        mut body: Body<'py>,
         stack: Option<Bound<'py, PyAny>>,
         base: Option<&Bound<'py, PyTuple>>,
     ) -> PyResult<Install<'py>> {
-        let py = self.0.py();
-        let old_closure = seen.0[CLOSURE].as_ref().map(|closure| closure.bind(py).clone());
-        let ours = old_closure.as_ref().and_then(Closure::of);
-        let mut hidden = Vec::new();
+        let old_closure = seen.0[CLOSURE].as_ref();
+        let ours = old_closure.and_then(Closure::of);
+        let old_hidden = || ours.iter().flat_map(Closure::hidden);
+        let mut hidden = Hidden::new();
 
         // The closure never gets shorter: see the module `closure`.
-        let new_cells = body.closure(py).map_or(0, |cells| cells.len());
-        let (mut old_cells, mut kept) = (0, Vec::new());
-        match (&ours, &old_closure) {
-            (Some(ours), _) => {
-                old_cells = ours.cells().len();
-                for item in ours.hidden() {
-                    if is_cell(&item) {
-                        old_cells += 1;
-                    } else if item.is_instance_of::<PyDict>() {
-                        kept.push(item);
-                    }
-                }
-            }
-            (None, Some(plain)) => old_cells = plain.len()?,
-            (None, None) => {}
-        }
+        let new_cells = body.closure().map_or(0, |cells| cells.len());
+        let old_cells = match old_closure {
+            Some(closure) => closure.len()? + old_hidden().filter(is_cell).count(),
+            None => 0,
+        };
         for index in new_cells..old_cells {
-            let cell = base.and_then(|cells| cells.get_item(index).ok());
-            hidden.push(match cell {
-                Some(cell) => cell.unbind(),
-                None => empty_cell(py)?.unbind(),
+            hidden.push(match base.and_then(|cells| cells.get_item(index).ok()) {
+                Some(cell) => cell,
+                None => empty_cell(self.0.py())?,
             });
         }
 
         // Frames borrow globals and builtins from the function (since 3.11, internal/pycore_frame.h:
         // "Borrowed reference"), also suspended ones: no dict that it ever had may go before it.
-        kept.extend(seen.0[GLOBALS].as_ref().map(|dict| dict.bind(py).clone()));
-        kept.extend(seen.0[BUILTINS].as_ref().map(|dict| dict.bind(py).clone()));
-        let installed = [&body.fields[GLOBALS], &body.fields[BUILTINS]];
-        for (index, dict) in kept.iter().enumerate() {
-            let is_installed = installed.iter().any(|other| other.as_ref().is_some_and(|other| dict.is(other)));
-            if !is_installed && !kept[..index].iter().any(|earlier| earlier.is(dict)) {
-                hidden.push(dict.clone().unbind());
+        let kept = old_hidden().filter(|item| item.is_instance_of::<PyDict>());
+        for dict in kept.chain(seen.0[GLOBALS].clone()).chain(seen.0[BUILTINS].clone()) {
+            let installed = [&body.fields[GLOBALS], &body.fields[BUILTINS]];
+            if !installed.into_iter().flatten().chain(&hidden).any(|other| other.is(&dict)) {
+                hidden.push(dict);
             }
         }
-        hidden.extend(stack.map(Bound::unbind));
+        hidden.extend(stack);
 
-        let mut fields = clone_all(py, &body.fields);
         if !hidden.is_empty() {
-            let cells = body.closure(py).into_iter().flatten().map(Bound::unbind).collect();
-            fields[CLOSURE] = Some(Closure::new(py, cells, hidden)?.into_any().unbind());
+            let cells = body.closure().into_iter().flatten().collect();
+            body.fields[CLOSURE] = Some(Closure::new(self.0.py(), cells, hidden)?.into_any());
         }
-        Ok(Install {
-            function: self.clone(),
-            fields,
-            seen,
-            #[cfg(Py_3_11)]
-            version: body.version,
-        })
+        Ok(Install { function: self.clone(), body, seen })
     }
 
     /// Whether calls of this function go through CPython's own entry point, as those of `other` do.
@@ -316,18 +311,18 @@ impl<'py> Function<'py> {
         unsafe { Bound::from_borrowed_ptr_or_opt(self.0.py(), object) }
     }
 
-    fn fields(&self) -> References {
-        std::array::from_fn(|index| self.read(&BODY[index]).map(Bound::unbind))
+    fn fields(&self) -> References<'py> {
+        std::array::from_fn(|index| self.read(&BODY[index]))
     }
 
     /// Stores `object` and returns what was stored: it must be dropped when all writes are done.
-    fn write(&self, field: &Field, object: Option<Py<PyAny>>) -> Option<Py<PyAny>> {
-        let new = object.map_or(std::ptr::null_mut(), Py::into_ptr);
+    fn write(&self, field: &Field, object: Option<Bound<'py, PyAny>>) -> Option<Bound<'py, PyAny>> {
+        let new = object.map_or(std::ptr::null_mut(), Bound::into_ptr);
         // SAFETY: the slot is a member of a live function, see `slot`. Everybody who reads it holds
         // the GIL, which this thread holds and does not give away: no Python code runs in here.
         let old = unsafe { self.slot(field).replace(new) };
         // SAFETY: the field owned the reference that it held, and this takes it over.
-        unsafe { Bound::from_owned_ptr_or_opt(self.0.py(), old) }.map(Bound::unbind)
+        unsafe { Bound::from_owned_ptr_or_opt(self.0.py(), old) }
     }
 }
 
@@ -349,13 +344,11 @@ fn empty_cell(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
 #[must_use]
 pub(crate) struct Install<'py> {
     function: Function<'py>,
-    fields: References,
-    #[cfg(Py_3_11)]
-    version: u32,
-    seen: Seen,
+    body: Body<'py>,
+    seen: Seen<'py>,
 }
 
-impl Install<'_> {
+impl<'py> Install<'py> {
     /// Lets CPython drop what it knows of the body that is installed now.
     ///
     /// Setting the defaults (to what they are) is the public way to it: it tells function watchers
@@ -365,36 +358,40 @@ impl Install<'_> {
     /// would read freed memory (`func_clear_version`, Objects/funcobject.c, 3.13 to 3.15).
     pub(crate) fn announce(&self) -> PyResult<()> {
         let py = self.function.0.py();
-        let none = py.None();
         let defaults = self.function.read(&BODY[DEFAULTS]);
-        let defaults = defaults.as_ref().map_or(none.as_ptr(), Bound::as_ptr);
+        let defaults = defaults.unwrap_or_else(|| py.None().into_bound(py));
         // SAFETY: a live function, and a tuple or None, which stands for "no defaults".
-        let result = unsafe { ffi::PyFunction_SetDefaults(self.function.0.as_ptr(), defaults) };
+        let result =
+            unsafe { ffi::PyFunction_SetDefaults(self.function.0.as_ptr(), defaults.as_ptr()) };
         if result == 0 { Ok(()) } else { Err(PyErr::fetch(py)) }
     }
 
     /// Whether nobody has changed the function since `seen`.
     pub(crate) fn is_current(&self) -> bool {
         [CODE, CLOSURE, DEFAULTS, KEYWORD_DEFAULTS].into_iter().all(|index| {
-            let expected = self.seen.0[index].as_ref().map_or(std::ptr::null_mut(), Py::as_ptr);
+            let expected = self.seen.0[index].as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr);
             self.function.raw(&BODY[index]) == expected
         })
     }
 
     /// Writes the body, with no Python code in between, and returns what was there.
-    pub(crate) fn commit(mut self) -> Replaced {
-        for (field, object) in BODY.iter().zip(&mut self.fields) {
-            *object = self.function.write(field, object.take());
+    pub(crate) fn commit(self) -> Replaced<'py> {
+        let Self { function, body, seen } = self;
+        let mut fields = body.fields;
+        for (field, object) in BODY.iter().zip(&mut fields) {
+            *object = function.write(field, object.take());
         }
         #[cfg(Py_3_11)]
-        self.function.set_version(self.version);
-        Replaced { _fields: self.fields }
+        function.set_version(body.version);
+        Replaced { _fields: fields, _seen: seen, _function: function }
     }
 }
 
 /// What an install wrote over: to be dropped after everything that must be seen together, since
 /// dropping it can run Python code.
 #[must_use = "dropping this can run Python code: say where"]
-pub(crate) struct Replaced {
-    _fields: References,
+pub(crate) struct Replaced<'py> {
+    _fields: References<'py>,
+    _seen: Seen<'py>,
+    _function: Function<'py>,
 }

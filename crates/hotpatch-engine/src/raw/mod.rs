@@ -9,6 +9,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod closure;
+pub(crate) mod code;
 pub(crate) mod frame;
 pub(crate) mod function;
 pub(crate) mod layout;
