@@ -31,6 +31,7 @@ $(VENV)/.deps: pyproject.toml | $(BIN)/python
 
 $(VENV)/.build: $(SOURCE) $(VENV)/.deps
 	env -u CONDA_PREFIX VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --quiet
+	rm -f $(VENV)/.release
 	touch $@
 
 .PHONY: help build demo test test-rust test-python lint format torture memory sanitize matrix bench
@@ -50,3 +51,40 @@ test-rust: $(VENV)/.deps ## Run the Rust tests
 
 test-python: build ## Run the Python tests
 	$(BIN)/python -m pytest
+
+lint: build ## Check form, types and lints, of Rust and of Python
+	cargo fmt --check
+	cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items --quiet
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest hotpatch._native
+
+format: $(VENV)/.deps ## Bring the code into form
+	cargo fmt
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+torture: $(VENV)/.release ## Run CPython's own tests with the functions under test patched
+	$(BIN)/python -m torture
+
+bench: $(VENV)/.release ## Measure hotpatch beside what else one could use
+	$(BIN)/python -m pip install --quiet --requirement benches/requirements.txt
+	$(BIN)/python -m benches
+
+memory: $(VENV)/.release ## Patch and undo 10 million times and see that memory does not grow
+	$(BIN)/python scripts/memory.py
+
+sanitize: $(VENV)/.deps ## Run the engine's tests under AddressSanitizer (needs a nightly toolchain)
+	RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
+		cargo +nightly test --locked --package hotpatch-engine --tests --quiet \
+		--target $(shell rustc -vV | sed -n 's/^host: //p') --target-dir target/sanitize
+
+matrix: $(VENV)/.deps ## Run the suite on every CPython that hotpatch supports
+	PATH="$$(scripts/pythons):$$PATH" $(BIN)/nox --session suite
+
+$(VENV)/.release: $(SOURCE) $(VENV)/.deps
+	env -u CONDA_PREFIX VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop --release --quiet
+	rm -f $(VENV)/.build
+	touch $@

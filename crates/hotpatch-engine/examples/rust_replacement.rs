@@ -8,7 +8,7 @@
 use pyo3::prelude::*;
 
 #[pymodule(gil_used = true)]
-mod rust_replacement {
+pub mod rust_replacement {
     use hotpatch_engine::{Options, Patch, apply};
     use pyo3::prelude::*;
 

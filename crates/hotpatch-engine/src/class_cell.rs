@@ -89,7 +89,7 @@ fn is_written_in(function: &Function<'_>, class: &Bound<'_, PyType>) -> PyResult
     let qualified: String = function.as_any().getattr("__qualname__")?.extract()?;
     let around = qualified.rsplit_once('.').map_or("", |(around, _)| around);
     let module = function.as_any().getattr("__module__")?;
-    Ok(class.qualname()?.to_string() == around && class.getattr("__module__")?.eq(module)?)
+    Ok(class.qualname()? == around && class.getattr("__module__")?.eq(module)?)
 }
 
 /// Every class that there is, by walking down from `object`.

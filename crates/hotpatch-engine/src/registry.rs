@@ -31,17 +31,12 @@ fn entries() -> MutexGuard<'static, Entries> {
 /// Lists a patch.
 pub(crate) fn enter(patch: Py<Patch>) -> Ticket {
     let mut entries = entries();
-    let place = match entries.free.pop() {
-        Some(place) => {
-            entries.places[place] = Some(patch);
-            place
-        }
-        None => {
-            entries.places.push(Some(patch));
-            entries.places.len() - 1
-        }
-    };
-    Ticket { place }
+    if let Some(place) = entries.free.pop() {
+        entries.places[place] = Some(patch);
+        return Ticket { place };
+    }
+    entries.places.push(Some(patch));
+    Ticket { place: entries.places.len() - 1 }
 }
 
 impl Drop for Ticket {

@@ -211,7 +211,7 @@ fn statements(kind: Kind, call: &str, private: &str) -> String {
 }
 
 /// The code object of the function that `source` defines.
-fn maker<'py>(py: Python<'py>, source: String) -> PyResult<Bound<'py, PyAny>> {
+fn maker(py: Python<'_>, source: String) -> PyResult<Bound<'_, PyAny>> {
     let known = {
         let makers = MAKERS.lock().unwrap_or_else(PoisonError::into_inner);
         makers.as_ref().and_then(|makers| makers.get(&source)).map(|code| code.clone_ref(py))

@@ -40,8 +40,8 @@ impl<'py> Closure<'py> {
         hidden: Hidden<'py>,
     ) -> PyResult<Self> {
         let class = TYPE.get_or_try_init(py, || make_type(py))?;
-        let shown = cells.len() as ffi::Py_ssize_t;
-        let total = shown + hidden.len() as ffi::Py_ssize_t;
+        let shown = cells.len().cast_signed();
+        let total = shown + hidden.len().cast_signed();
         // SAFETY: `class` is a ready type with `tp_itemsize` of a pointer. The memory comes zeroed
         // (PyType_GenericAlloc, Objects/typeobject.c), so that the item behind the last is NULL.
         let raw = unsafe { ffi::PyType_GenericAlloc(class.as_ptr().cast(), total + 1) };
@@ -131,9 +131,9 @@ fn make_type(py: Python<'_>) -> PyResult<Py<PyAny>> {
         | ffi::Py_TPFLAGS_IMMUTABLETYPE;
     let mut spec = ffi::PyType_Spec {
         name: c"hotpatch._native.Closure".as_ptr(),
-        basicsize: basic_size as c_int,
-        itemsize: size_of::<*mut ffi::PyObject>() as c_int,
-        flags: flags as _,
+        basicsize: c_int::try_from(basic_size)?,
+        itemsize: c_int::try_from(size_of::<*mut ffi::PyObject>())?,
+        flags: flags.try_into()?,
         slots: slots.as_mut_ptr(),
     };
     // SAFETY: the slots end with the empty one, their functions have the C signatures that the
@@ -194,21 +194,25 @@ mod tests {
         Python::attach(|py| {
             let one = cell(py.None().bind(py));
             let kept = pyo3::types::PyDict::new(py);
-            let before = kept.get_refcnt();
+            let count = || -> usize {
+                let sys = py.import("sys").unwrap();
+                sys.call_method1("getrefcount", (&kept,)).unwrap().extract().unwrap()
+            };
+            let before = count();
             let closure = Closure::new(
                 py,
                 vec![one.clone()],
                 [kept.clone().into_any()].into_iter().collect(),
             )
             .unwrap();
-            assert_eq!(kept.get_refcnt(), before + 1);
+            assert_eq!(count(), before + 1);
             assert!(closure.hidden().next().unwrap().is(&kept));
 
             let shown = closure.into_any();
             assert_eq!(shown.len().unwrap(), 1);
             assert!(shown.cast::<PyTuple>().unwrap().get_item(0).unwrap().is(&one));
             drop(shown);
-            assert_eq!(kept.get_refcnt(), before);
+            assert_eq!(count(), before);
         });
     }
 

@@ -237,7 +237,7 @@ impl<'py> Function<'py> {
         let mut hidden = Hidden::new();
 
         // The closure never gets shorter: see the module `closure`.
-        let new_cells = body.closure().map_or(0, |cells| cells.len());
+        let new_cells = body.closure().map_or(0, PyTupleMethods::len);
         let old_cells = match old_closure {
             Some(closure) => closure.len()? + old_hidden().filter(is_cell).count(),
             None => 0,
@@ -251,7 +251,7 @@ impl<'py> Function<'py> {
 
         // Frames borrow globals and builtins from the function (since 3.11, internal/pycore_frame.h:
         // "Borrowed reference"), also suspended ones: no dict that it ever had may go before it.
-        let kept = old_hidden().filter(|item| item.is_instance_of::<PyDict>());
+        let kept = old_hidden().filter(PyAnyMethods::is_instance_of::<PyDict>);
         for dict in kept.chain(seen.0[GLOBALS].clone()).chain(seen.0[BUILTINS].clone()) {
             let installed = [&body.fields[GLOBALS], &body.fields[BUILTINS]];
             if !installed.into_iter().flatten().chain(&hidden).any(|other| other.is(&dict)) {

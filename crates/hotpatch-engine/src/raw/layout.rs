@@ -153,7 +153,7 @@ fn different_field(
 mod tests {
     use super::*;
 
-    fn probe<'py>(py: Python<'py>) -> Bound<'py, PyAny> {
+    fn probe(py: Python<'_>) -> Bound<'_, PyAny> {
         let globals = PyDict::new(py);
         py.run(PROBE, Some(&globals), None).unwrap();
         globals.get_item("probe").unwrap().unwrap()

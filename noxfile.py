@@ -1,0 +1,36 @@
+"""The suite on every CPython that hotpatch supports. `scripts/pythons` gets the interpreters.
+
+    PATH="$(scripts/pythons):$PATH" nox                       # everything
+    PATH="$(scripts/pythons):$PATH" nox -s suite-python3.13   # one of them
+"""
+
+import nox
+
+nox.options.error_on_missing_interpreters = True
+nox.options.reuse_existing_virtualenvs = True
+
+VERSIONS = ["3.10", "3.11", "3.12", "3.13", "3.14", "3.15"]
+# Py_DEBUG checks with assertions what the others get away with.
+DEBUG_VERSION = "3.15d"
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def install(session: nox.Session) -> None:
+    """Install the extension, built for the session's interpreter, and what the tests need."""
+    session.install(*nox.project.dependency_groups(PROJECT, "test", "build"))
+    session.run("maturin", "develop", "--locked", "--quiet")
+
+
+@nox.session(python=[f"python{version}" for version in [*VERSIONS, DEBUG_VERSION]])
+def suite(session: nox.Session) -> None:
+    """Run the Python tests, with what CPython can check while they run."""
+    install(session)
+    session.run("python", "-X", "dev", "-m", "pytest", *session.posargs)
+
+
+@nox.session(python=[f"python{version}" for version in VERSIONS])
+def torture(session: nox.Session) -> None:
+    """Run CPython's own tests with the functions under test patched."""
+    install(session)
+    session.run("python", "-m", "torture", *(session.posargs or ["--short"]))
