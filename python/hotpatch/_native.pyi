@@ -1,8 +1,10 @@
 from collections.abc import Callable
-from types import FunctionType, TracebackType
+from types import TracebackType
 from typing import Any, final
 
 from typing_extensions import Self
+
+__all__ = ["Patch", "PatchError", "hotpatch", "patches"]
 
 class PatchError(RuntimeError):
     """A patch cannot be applied or undone as things are; nothing was changed."""
@@ -16,7 +18,7 @@ class Patch:
     """
 
     @property
-    def target(self) -> FunctionType | None:
+    def target(self) -> Callable[..., Any] | None:
         """The function that changed, or None if it is gone."""
 
     @property
@@ -36,10 +38,10 @@ class Patch:
 
     @property
     def where(self) -> str:
-        """The call that made the patch, as "file.py:12"."""
+        """The call that made the patch, as `/path/to/file.py:12`."""
 
     @property
-    def original(self) -> FunctionType:
+    def original(self) -> Callable[..., Any]:
         """A function with the target's identity that does what the target did below this patch.
 
         It stays right as patches below come and go. Once this patch is undone, it is what lies
@@ -72,7 +74,16 @@ def hotpatch(
     *,
     by: str | None = None,
 ) -> Patch:
-    """Make `target` do what `replacement` does, under every reference to it."""
+    """Make `target` do what `replacement` does, under every reference to it.
+
+    `target` is a Python function, or a bound method, classmethod, staticmethod or property with one
+    inside. `replacement` is any callable of the same kind (a coroutine function for a coroutine
+    function, and so on). `by` says who patches; by default it is the name of the calling module.
+
+    Raises `TypeError` for a target or a replacement that can never work, `PatchError` if the
+    interpreter or the state of the target does not allow it, and whatever an audit hook for
+    "hotpatch.apply" raises. Nothing has changed then.
+    """
 
 def patches(
     target: Callable[..., Any]
@@ -83,4 +94,9 @@ def patches(
     *,
     by: str | None = None,
 ) -> list[Patch]:
-    """List the active patches, in the order in which they were made."""
+    """List the active patches, in the order in which they were made.
+
+    With `target` those of one function, with `by` those that were made by one author.
+
+    Raises `TypeError` for a target that could not be patched.
+    """

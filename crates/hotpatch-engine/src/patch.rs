@@ -22,7 +22,7 @@ static NEXT_SEQUENCE: AtomicU64 = AtomicU64::new(0);
 
 /// One change of one function, and the handle to take it back.
 ///
-/// Made by [`apply`]. As a context manager it is undone on exit, exception or not. Dropping the
+/// Made by `hotpatch`. As a context manager it is undone on exit, exception or not. Dropping the
 /// handle leaves the patch applied. The handle keeps neither the target nor the replacement alive.
 #[pyclass(frozen, module = "hotpatch")]
 pub struct Patch {
@@ -281,7 +281,9 @@ impl Patch {
         self.target.bind(py).upgrade()
     }
 
-    /// What the patch was made with, or None if it is gone: an undone patch does not keep it alive.
+    /// What the patch was made with, or None if it is gone.
+    ///
+    /// An undone patch does not keep it alive.
     #[getter]
     fn replacement<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         self.function(py)
@@ -302,7 +304,7 @@ impl Patch {
         self.by.bind(py)
     }
 
-    /// The call that made the patch, as "file.py:12".
+    /// The call that made the patch, as `/path/to/file.py:12`.
     #[getter(r#where)]
     fn place(&self, py: Python<'_>) -> PyResult<String> {
         self.place.as_ref().map_or(Ok("<native>".into()), |place| place.describe(py))
@@ -333,7 +335,9 @@ impl Patch {
         }
     }
 
-    /// Takes the patch back. Does nothing if it is undone already, or if the target is gone.
+    /// Take the patch back, in any order with other patches of the target.
+    ///
+    /// Does nothing if it is undone already, or if the target is gone.
     ///
     /// # Errors
     ///

@@ -16,7 +16,16 @@ mod _native {
     use pyo3::prelude::*;
     use pyo3::types::PyString;
 
-    /// Makes `target` do what `replacement` does, under every reference to it.
+    /// Make `target` do what `replacement` does, under every reference to it.
+    ///
+    /// `target` is a Python function, or a bound method, classmethod, staticmethod or property with
+    /// one inside. `replacement` is any callable of the same kind (a coroutine function for a
+    /// coroutine function, and so on). `by` says who patches; by default it is the name of the
+    /// calling module.
+    ///
+    /// Raises `TypeError` for a target or a replacement that can never work, `PatchError` if the
+    /// interpreter or the state of the target does not allow it, and whatever an audit hook for
+    /// "hotpatch.apply" raises. Nothing has changed then.
     #[pyfunction]
     #[pyo3(signature = (replacement, target, *, by = None))]
     fn hotpatch<'py>(
@@ -29,7 +38,11 @@ mod _native {
         hotpatch_engine::apply(replacement, target, options)
     }
 
-    /// The active patches, in the order in which they were made.
+    /// List the active patches, in the order in which they were made.
+    ///
+    /// With `target` those of one function, with `by` those that were made by one author.
+    ///
+    /// Raises `TypeError` for a target that could not be patched.
     #[pyfunction]
     #[pyo3(signature = (target = None, *, by = None))]
     fn patches<'py>(

@@ -15,6 +15,7 @@
 //! arguments when the body was swapped still copies as many cells as its own code has
 //! (`COPY_FREE_VARS`, Python/bytecodes.c), and reads them without looking at the length.
 
+use std::cell::{Cell, RefCell};
 use std::ffi::{c_int, c_void};
 use std::mem::offset_of;
 use std::ptr;
@@ -163,9 +164,38 @@ extern "C" fn traverse(
     result
 }
 
+/// How many destructors may be nested on one thread before further ones wait for the outermost.
+const DEEPEST: u32 = 32;
+
+thread_local! {
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+    static WAITING: RefCell<Vec<*mut ffi::PyObject>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Destroys a closure tuple, but never many inside one another.
+///
+/// A replacement can be a patched function itself, whose replacement is one too, and so on: a chain of
+/// any length. Functions have nothing against deep recursion, and the C stack is small; containers
+/// have (`Py_TRASHCAN_BEGIN`, Include/cpython/object.h, 3.10 to 3.13), with a depth of up to 10,000.
 extern "C" fn dealloc(closure: *mut ffi::PyObject) {
     // SAFETY: CPython calls this once, with the last reference gone and the GIL held.
     unsafe { ffi::PyObject_GC_UnTrack(closure.cast()) };
+    let depth = DEPTH.get();
+    if depth == DEEPEST && WAITING.try_with(|waiting| waiting.borrow_mut().push(closure)).is_ok() {
+        return;
+    }
+    DEPTH.set(depth + 1);
+    destroy(closure);
+    while depth == 0
+        && let Ok(Some(next)) = WAITING.try_with(|waiting| waiting.borrow_mut().pop())
+    {
+        destroy(next);
+    }
+    DEPTH.set(depth);
+}
+
+/// The end of a closure tuple to which no reference is left.
+fn destroy(closure: *mut ffi::PyObject) {
     for item in raw_items(closure) {
         // SAFETY: `closure` owned this reference, and nobody can read the slot any more.
         unsafe { ffi::Py_DECREF(item) };

@@ -251,14 +251,28 @@ impl<'py> Function<'py> {
 
         // Frames borrow globals and builtins from the function (since 3.11, internal/pycore_frame.h:
         // "Borrowed reference"), also suspended ones: no dict that it ever had may go before it.
-        let kept = old_hidden().filter(PyAnyMethods::is_instance_of::<PyDict>);
-        for dict in kept.chain(seen.0[GLOBALS].clone()).chain(seen.0[BUILTINS].clone()) {
-            let installed = [&body.fields[GLOBALS], &body.fields[BUILTINS]];
-            if !installed.into_iter().flatten().chain(&hidden).any(|other| other.is(&dict)) {
-                hidden.push(dict);
+        // Nor may a closure that is no plain tuple: like ours it may keep things alive, as that of
+        // another extension with an engine of its own does.
+        let kept = old_hidden()
+            .filter(|item| item.is_instance_of::<PyDict>() || item.is_instance_of::<PyTuple>());
+        let foreign =
+            old_closure.filter(|cells| ours.is_none() && !cells.is_exact_instance_of::<PyTuple>());
+        let [globals, builtins] = [GLOBALS, BUILTINS].map(|index| seen.0[index].as_ref());
+        for object in kept.chain([globals, builtins, foreign].into_iter().flatten().cloned()) {
+            let installed = [GLOBALS, BUILTINS].map(|index| body.fields[index].as_ref());
+            if !installed.into_iter().flatten().chain(&hidden).any(|other| other.is(&object)) {
+                hidden.push(object);
             }
         }
         hidden.extend(stack);
+        let is_as_given = |object: &Bound<'py, PyAny>| {
+            body.fields[CLOSURE].as_ref().is_some_and(|cells| cells.is(object))
+        };
+        if let [only] = hidden.as_slice()
+            && is_as_given(only)
+        {
+            hidden.clear();
+        }
 
         if !hidden.is_empty() {
             let cells = body.closure().into_iter().flatten().collect();
