@@ -148,13 +148,7 @@ pub fn apply<'py>(
     let target = Target::resolve(target)?;
     let function = &target.function;
     let source = Replacement::resolve(replacement, function)?;
-    let by = match options.by {
-        Some(by) => by,
-        None => match current_module(py).map(Bound::cast_into::<PyString>) {
-            Some(Ok(name)) => name,
-            _ => pyo3::intern!(py, "").clone(),
-        },
-    };
+    let by = author(py, options.by)?;
     audit::raise(c"hotpatch.apply", function.as_any(), replacement, &by)?;
     let patch = Bound::new(
         py,
@@ -202,6 +196,19 @@ pub fn apply<'py>(
         patch.get().active.store(true, Ordering::Relaxed);
         drop(replaced);
         return Ok(patch);
+    }
+}
+
+/// Who patches, as a plain string: an instance of a subclass could keep anything alive.
+fn author<'py>(
+    py: Python<'py>,
+    by: Option<Bound<'py, PyString>>,
+) -> PyResult<Bound<'py, PyString>> {
+    let by = by.or_else(|| current_module(py)?.cast_into().ok());
+    match by {
+        Some(by) if by.is_exact_instance_of::<PyString>() => Ok(by),
+        Some(by) => Ok(PyString::new(py, by.to_str()?)),
+        None => Ok(pyo3::intern!(py, "").clone()),
     }
 }
 
@@ -257,8 +264,9 @@ impl Patch {
         self.active.store(false, Ordering::Relaxed);
     }
 
-    fn is_active(&self) -> bool {
-        self.active.load(Ordering::Relaxed)
+    /// Whether it is applied. The stack of a target can outlive it: somebody may hold `__closure__`.
+    pub(crate) fn is_active(&self, py: Python<'_>) -> bool {
+        self.active.load(Ordering::Relaxed) && self.target(py).is_some()
     }
 
     fn function<'py>(&self, py: Python<'py>) -> Option<Function<'py>> {
@@ -294,8 +302,8 @@ impl Patch {
 
     /// Whether the patch is applied: not undone, and its target not gone.
     #[getter]
-    fn active(&self) -> bool {
-        self.is_active()
+    fn active(&self, py: Python<'_>) -> bool {
+        self.is_active(py)
     }
 
     /// Who made the patch; by default the name of the module that did.
@@ -330,7 +338,7 @@ impl Patch {
                 let original = stack.get().original(&function, self.sequence)?;
                 Ok(original.unwrap_or_else(|| function.into_any()))
             }
-            None if self.is_active() => Err(lost(&function)),
+            None if self.is_active(py) => Err(lost(&function)),
             None => Ok(function.into_any()),
         }
     }
@@ -345,7 +353,7 @@ impl Patch {
     /// raises. Nothing has changed then.
     pub fn undo(&self, py: Python<'_>) -> Result<(), Error> {
         let mut is_announced = false;
-        while self.is_active()
+        while self.is_active(py)
             && let Some(function) = self.function(py)
         {
             let Some(stack) = Stack::of(&function) else {
@@ -394,7 +402,7 @@ impl Patch {
             }
             None => "a function that is gone".into(),
         };
-        let state = if self.is_active() { "active" } else { "undone" };
+        let state = if self.is_active(py) { "active" } else { "undone" };
         Ok(format!("<Patch of {target} by {} at {}, {state}>", self.by.bind(py), self.place(py)?))
     }
 }

@@ -56,6 +56,7 @@ pub(crate) fn active(py: Python<'_>) -> Vec<Bound<'_, Patch>> {
         let entries = entries();
         entries.places.iter().flatten().map(|patch| patch.clone_ref(py).into_bound(py)).collect()
     };
+    patches.retain(|patch| patch.get().is_active(py));
     patches.sort_by_key(|patch| patch.get().sequence());
     patches
 }

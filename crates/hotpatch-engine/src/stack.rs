@@ -93,8 +93,7 @@ impl Stack {
 
     /// The stack of a function that is patched.
     pub(crate) fn of<'py>(function: &Function<'py>) -> Option<Bound<'py, Self>> {
-        let closure = Closure::of(&function.closure()?)?;
-        closure.hidden().last()?.cast_into().ok()
+        Closure::of(&function.closure()?)?.stack()?.cast_into().ok()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -6,9 +6,9 @@
 //!
 //! ```text
 //!   ob_size counts these      and nobody but this file sees these
-//!  ┌───────────┬───────────┐ ┌─────────┬─────────────┬─────────┬──────┐
-//!  │ cell 0    │ cell n-1  │ │ padding │ kept dicts  │ stack   │ NULL │
-//!  └───────────┴───────────┘ └─────────┴─────────────┴─────────┴──────┘
+//!  ┌───────────┬───────────┐ ┌─────────┬───────────────┬──────────────┬──────┐
+//!  │ cell 0    │ cell n-1  │ │ padding │ stack or None │ kept objects │ NULL │
+//!  └───────────┴───────────┘ └─────────┴───────────────┴──────────────┴──────┘
 //! ```
 //!
 //! *Padding* are cells behind those of the code that is installed: a call that was binding its
@@ -27,14 +27,31 @@ use smallvec::SmallVec;
 
 static TYPE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
-/// What a closure tuple keeps alive behind its cells: rarely more than a stack and a few dicts.
-pub(crate) type Hidden<'py> = SmallVec<[Bound<'py, PyAny>; 4]>;
+/// A few references.
+pub(crate) type Few<'py> = SmallVec<[Bound<'py, PyAny>; 4]>;
+
+/// What a closure tuple keeps alive behind the cells that it shows.
+#[derive(Default)]
+pub(crate) struct Hidden<'py> {
+    /// Cells.
+    pub(crate) padding: Few<'py>,
+    /// The patches of the function. Never a cell.
+    pub(crate) stack: Option<Bound<'py, PyAny>>,
+    /// Globals and builtins, mostly: any objects.
+    pub(crate) kept: Few<'py>,
+}
+
+impl Hidden<'_> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.padding.is_empty() && self.stack.is_none() && self.kept.is_empty()
+    }
+}
 
 /// A tuple of cells made by [`Closure::new`].
 pub(crate) struct Closure<'py>(Bound<'py, PyAny>);
 
 impl<'py> Closure<'py> {
-    /// Makes a tuple that shows `cells` and also owns `hidden`.
+    /// Makes a tuple that shows `cells` and also owns what is in `hidden`.
     pub(crate) fn new(
         py: Python<'py>,
         cells: Vec<Bound<'py, PyAny>>,
@@ -42,13 +59,15 @@ impl<'py> Closure<'py> {
     ) -> PyResult<Self> {
         let class = TYPE.get_or_try_init(py, || make_type(py))?;
         let shown = cells.len().cast_signed();
-        let total = shown + hidden.len().cast_signed();
+        let total = shown + (hidden.padding.len() + 1 + hidden.kept.len()).cast_signed();
         // SAFETY: `class` is a ready type with `tp_itemsize` of a pointer. The memory comes zeroed
         // (PyType_GenericAlloc, Objects/typeobject.c), so that the item behind the last is NULL.
         let raw = unsafe { ffi::PyType_GenericAlloc(class.as_ptr().cast(), total + 1) };
         // SAFETY: the result is a new reference, or NULL with an error set.
         let closure = unsafe { Bound::from_owned_ptr_or_err(py, raw) }?;
-        for (index, item) in cells.into_iter().chain(hidden).enumerate() {
+        let stack = hidden.stack.unwrap_or_else(|| py.None().into_bound(py));
+        let items = cells.into_iter().chain(hidden.padding).chain([stack]).chain(hidden.kept);
+        for (index, item) in items.enumerate() {
             let slot = item_slot(raw, index);
             // SAFETY: `index < total`, so the slot is inside the object; it holds NULL, and the
             // object takes over the reference. Nothing ran since the allocation that could see it.
@@ -75,9 +94,23 @@ impl<'py> Closure<'py> {
         self.items().take(self.shown()).collect()
     }
 
-    /// What it keeps alive behind them.
-    pub(crate) fn hidden(&self) -> impl Iterator<Item = Bound<'py, PyAny>> {
-        self.items().skip(self.shown())
+    /// How many more cells there are behind them.
+    pub(crate) fn padding(&self) -> usize {
+        self.items().skip(self.shown()).take_while(is_cell).count()
+    }
+
+    /// The patches of the function.
+    pub(crate) fn stack(&self) -> Option<Bound<'py, PyAny>> {
+        self.behind_the_cells().next().filter(|stack| !stack.is_none())
+    }
+
+    /// What else it keeps alive.
+    pub(crate) fn kept(&self) -> impl Iterator<Item = Bound<'py, PyAny>> {
+        self.behind_the_cells().skip(1)
+    }
+
+    fn behind_the_cells(&self) -> impl Iterator<Item = Bound<'py, PyAny>> {
+        self.items().skip(self.shown()).skip_while(is_cell)
     }
 
     pub(crate) fn into_any(self) -> Bound<'py, PyAny> {
@@ -97,6 +130,12 @@ impl<'py> Closure<'py> {
             unsafe { Bound::from_borrowed_ptr(py, item) }
         })
     }
+}
+
+fn is_cell(object: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: `object` is live.
+    let checked = unsafe { ffi::PyCell_Check(object.as_ptr()) };
+    checked == 1
 }
 
 /// Where item `index` of a closure tuple is.
@@ -229,14 +268,17 @@ mod tests {
                 sys.call_method1("getrefcount", (&kept,)).unwrap().extract().unwrap()
             };
             let before = count();
-            let closure = Closure::new(
-                py,
-                vec![one.clone()],
-                [kept.clone().into_any()].into_iter().collect(),
-            )
-            .unwrap();
+            let hidden = Hidden {
+                padding: [one.clone(), one.clone()].into_iter().collect(),
+                stack: None,
+                kept: [kept.clone().into_any(), one.clone()].into_iter().collect(),
+            };
+            let closure = Closure::new(py, vec![one.clone()], hidden).unwrap();
             assert_eq!(count(), before + 1);
-            assert!(closure.hidden().next().unwrap().is(&kept));
+            assert_eq!(closure.padding(), 2);
+            assert!(closure.stack().is_none());
+            assert!(closure.kept().next().unwrap().is(&kept));
+            assert_eq!(closure.kept().count(), 2);
 
             let shown = closure.into_any();
             assert_eq!(shown.len().unwrap(), 1);
@@ -249,8 +291,11 @@ mod tests {
     #[test]
     fn hashes_and_compares_as_the_tuple_it_shows() {
         Python::attach(|py| {
-            let kept = pyo3::types::PyDict::new(py).into_any();
-            let empty = Closure::new(py, vec![], [kept].into_iter().collect()).unwrap().into_any();
+            let stack = pyo3::types::PyDict::new(py).into_any();
+            let hidden = Hidden { stack: Some(stack.clone()), ..Hidden::default() };
+            let empty = Closure::new(py, vec![], hidden).unwrap();
+            assert!(empty.stack().unwrap().is(stack));
+            let empty = empty.into_any();
             assert!(empty.eq(PyTuple::empty(py)).unwrap());
             assert_eq!(empty.hash().unwrap(), PyTuple::empty(py).hash().unwrap());
         });

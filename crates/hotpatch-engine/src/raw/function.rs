@@ -233,49 +233,41 @@ impl<'py> Function<'py> {
     ) -> PyResult<Install<'py>> {
         let old_closure = seen.0[CLOSURE].as_ref();
         let ours = old_closure.and_then(Closure::of);
-        let old_hidden = || ours.iter().flat_map(Closure::hidden);
-        let mut hidden = Hidden::new();
+        let mut hidden = Hidden { stack, ..Hidden::default() };
 
         // The closure never gets shorter: see the module `closure`.
         let new_cells = body.closure().map_or(0, PyTupleMethods::len);
         let old_cells = match old_closure {
-            Some(closure) => closure.len()? + old_hidden().filter(is_cell).count(),
+            Some(closure) => closure.len()? + ours.as_ref().map_or(0, Closure::padding),
             None => 0,
         };
         for index in new_cells..old_cells {
-            hidden.push(match base.and_then(|cells| cells.get_item(index).ok()) {
+            hidden.padding.push(match base.and_then(|cells| cells.get_item(index).ok()) {
                 Some(cell) => cell,
                 None => empty_cell(self.0.py())?,
             });
         }
 
         // Frames borrow globals and builtins from the function (since 3.11, internal/pycore_frame.h:
-        // "Borrowed reference"), also suspended ones: no dict that it ever had may go before it.
+        // "Borrowed reference"), also suspended ones: none that it ever had may go before it.
         // Nor may a closure that is no plain tuple: like ours it may keep things alive, as that of
         // another extension with an engine of its own does.
-        let kept = old_hidden()
-            .filter(|item| item.is_instance_of::<PyDict>() || item.is_instance_of::<PyTuple>());
+        let [globals, builtins] = [GLOBALS, BUILTINS].map(|index| seen.0[index].as_ref());
         let foreign =
             old_closure.filter(|cells| ours.is_none() && !cells.is_exact_instance_of::<PyTuple>());
-        let [globals, builtins] = [GLOBALS, BUILTINS].map(|index| seen.0[index].as_ref());
-        for object in kept.chain([globals, builtins, foreign].into_iter().flatten().cloned()) {
-            let installed = [GLOBALS, BUILTINS].map(|index| body.fields[index].as_ref());
-            if !installed.into_iter().flatten().chain(&hidden).any(|other| other.is(&object)) {
-                hidden.push(object);
+        let borrowed = [globals, builtins, foreign].into_iter().flatten().cloned();
+        for object in ours.iter().flat_map(Closure::kept).chain(borrowed) {
+            let installed = [GLOBALS, BUILTINS, CLOSURE].map(|index| body.fields[index].as_ref());
+            if !installed.into_iter().flatten().chain(&hidden.kept).any(|other| other.is(&object)) {
+                hidden.kept.push(object);
             }
-        }
-        hidden.extend(stack);
-        let is_as_given = |object: &Bound<'py, PyAny>| {
-            body.fields[CLOSURE].as_ref().is_some_and(|cells| cells.is(object))
-        };
-        if let [only] = hidden.as_slice()
-            && is_as_given(only)
-        {
-            hidden.clear();
         }
 
         if !hidden.is_empty() {
             let cells = body.closure().into_iter().flatten().collect();
+            let given = body.fields[CLOSURE].take();
+            let foreign = given.filter(|cells| !cells.is_exact_instance_of::<PyTuple>());
+            hidden.kept.extend(foreign);
             body.fields[CLOSURE] = Some(Closure::new(self.0.py(), cells, hidden)?.into_any());
         }
         Ok(Install { function: self.clone(), body, seen })
@@ -338,12 +330,6 @@ impl<'py> Function<'py> {
         // SAFETY: the field owned the reference that it held, and this takes it over.
         unsafe { Bound::from_owned_ptr_or_opt(self.0.py(), old) }
     }
-}
-
-fn is_cell(object: &Bound<'_, PyAny>) -> bool {
-    // SAFETY: `object` is live.
-    let checked = unsafe { ffi::PyCell_Check(object.as_ptr()) };
-    checked == 1
 }
 
 /// A cell with nothing in it.
