@@ -69,16 +69,19 @@ fn class_of<'py>(target: &Target<'py>) -> PyResult<Option<Bound<'py, PyType>>> {
     let classes = all_classes(function.as_any().py())?;
     for name in [Some(&name), None] {
         let mut found = None;
+        let mut is_certain = false;
+        // Of two that fit, the later one: `dataclass(slots=True)` makes a class anew.
         for class in &classes {
             if defines(class, name, function)? {
-                if is_written_in(function, class)? {
-                    return Ok(Some(class.clone()));
+                let is_written_here = is_written_in(function, class)?;
+                if is_written_here || !is_certain {
+                    found = Some(class.clone());
+                    is_certain = is_written_here;
                 }
-                found.get_or_insert(class);
             }
         }
-        if let Some(class) = found {
-            return Ok(Some(class.clone()));
+        if found.is_some() {
+            return Ok(found);
         }
     }
     Ok(None)

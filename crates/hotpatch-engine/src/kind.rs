@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use pyo3::exceptions::PySystemError;
 use pyo3::prelude::*;
-use pyo3::types::PyType;
 
+use crate::called::{Called, has_own};
 use crate::error::{Error, describe};
 use crate::raw::code::flags;
 use crate::raw::function::Function;
@@ -12,7 +13,7 @@ use crate::raw::function::Function;
 // Include/cpython/code.h, the same in CPython 3.10 to 3.15.
 const CO_GENERATOR: u32 = 0x20;
 const CO_COROUTINE: u32 = 0x80;
-const CO_ITERABLE_COROUTINE: u32 = 0x100;
+pub(crate) const CO_ITERABLE_COROUTINE: u32 = 0x100;
 const CO_ASYNC_GENERATOR: u32 = 0x200;
 
 /// What calling a function gives: a result, or something to iterate or to await.
@@ -39,7 +40,7 @@ impl fmt::Display for Kind {
 }
 
 impl Kind {
-    /// The kind that a code object gives to a function.
+    /// The kind that its code gives to a function.
     pub(crate) fn of_code(code: &Bound<'_, PyAny>) -> PyResult<Self> {
         let flags = flags(code)?;
         Ok(if flags & CO_COROUTINE != 0 {
@@ -55,27 +56,25 @@ impl Kind {
         })
     }
 
-    /// The kind of any callable, as `inspect` sees it, and for other objects that of `__call__`.
-    pub(crate) fn of_callable(callable: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let inspect = callable.py().import("inspect")?;
-        for (question, kind) in [
-            ("iscoroutinefunction", Self::Coroutine),
-            ("isasyncgenfunction", Self::AsyncGenerator),
-            ("isgeneratorfunction", Self::Generator),
-        ] {
-            if inspect.call_method1(question, (callable,))?.is_truthy()? {
-                return Ok(kind);
-            }
-        }
-        if is_marked_as_coroutine(callable)? {
+    /// The kind of a function: that of its code, unless the function is marked as something else.
+    pub(crate) fn of_function(function: &Function<'_>) -> PyResult<Self> {
+        let code = function.code().ok_or_else(|| PySystemError::new_err("no code"))?;
+        let kind = Self::of_code(&code)?;
+        if kind == Self::Plain && function.has_attributes() && is_marked(function.as_any())? {
             return Ok(Self::Coroutine);
         }
-        if callable.is_instance_of::<PyType>() {
-            return Ok(Self::Plain);
+        Ok(kind)
+    }
+
+    /// The kind of any callable: that of the Python function which a call of it runs.
+    pub(crate) fn of_callable(callable: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if is_marked(callable)? {
+            return Ok(Self::Coroutine);
         }
-        match Function::new(&callable.get_type().getattr("__call__")?) {
-            Some(call) => Self::of_code(&call.as_any().getattr("__code__")?),
-            None => Ok(Self::Plain),
+        match Called::of(callable)? {
+            Called::Function(function, _) => Self::of_function(&function),
+            Called::Partial(inner) => Self::of_callable(&inner),
+            Called::Unknown => Ok(Self::Plain),
         }
     }
 
@@ -99,19 +98,10 @@ impl Kind {
     }
 }
 
-/// Whether a plain function says that what it returns is to be awaited.
+/// Whether an object says that what it returns is to be awaited.
 ///
-/// `inspect.markcoroutinefunction` sets the one attribute (3.12, Lib/inspect.py), `asyncio` and
-/// `unittest.mock` the other (`_is_coroutine`, until 3.13, Lib/asyncio/coroutines.py).
-pub(crate) fn is_marked_as_coroutine(callable: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let Some(function) = Function::new(callable) else {
-        return Ok(false);
-    };
-    let attributes = function.as_any().getattr("__dict__")?;
-    for mark in ["_is_coroutine_mark", "_is_coroutine"] {
-        if attributes.contains(mark)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+/// `inspect.markcoroutinefunction` sets the one attribute (Lib/inspect.py, since 3.12), and asyncio
+/// and `unittest.mock` the other (Lib/unittest/mock.py, `AsyncMockMixin`, 3.10 to 3.15).
+fn is_marked(callable: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(has_own(callable, "_is_coroutine_marker")? || has_own(callable, "_is_coroutine")?)
 }

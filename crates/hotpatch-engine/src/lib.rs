@@ -60,6 +60,7 @@
 //! Calls that the target's own C entry point does not see, because another extension has replaced it,
 //! cannot be patched: such targets are refused.
 
+mod called;
 mod class_cell;
 mod error;
 mod kind;

@@ -9,7 +9,7 @@ use pyo3::types::{PyString, PyWeakrefMethods, PyWeakrefReference};
 
 use crate::class_cell;
 use crate::error::{Error, describe};
-use crate::kind::{Kind, is_marked_as_coroutine};
+use crate::kind::Kind;
 use crate::raw::frame::{Place, current_module};
 use crate::raw::function::{Body, Function};
 use crate::raw::{audit, layout};
@@ -24,7 +24,7 @@ static NEXT_SEQUENCE: AtomicU64 = AtomicU64::new(0);
 ///
 /// Made by `hotpatch`. As a context manager it is undone on exit, exception or not. Dropping the
 /// handle leaves the patch applied. The handle keeps neither the target nor the replacement alive.
-#[pyclass(frozen, module = "hotpatch")]
+#[pyclass(frozen, weakref, module = "hotpatch")]
 pub struct Patch {
     /// Patches are numbered in the order in which they are made.
     sequence: u64,
@@ -69,28 +69,25 @@ struct Replacement<'py> {
 impl<'py> Replacement<'py> {
     fn resolve(named: &Bound<'py, PyAny>, target: &Function<'py>) -> Result<Self, Error> {
         let target_code = code(target)?;
-        let target_kind = Kind::of_code(&target_code)?;
+        let target_kind = Kind::of_function(target)?;
         if let Some(function) = Function::new(named) {
             layout::check_entry(&function)?;
+            target_kind.check(target.as_any(), Kind::of_function(&function)?, named)?;
             let own_code = code(&function)?;
-            let kind = Kind::of_code(&own_code)?;
-            if target_kind == kind
-                || !(target_kind == Kind::Coroutine && is_marked_as_coroutine(named)?)
-            {
-                target_kind.check(target.as_any(), kind, named)?;
+            // A function that is only marked as a coroutine function has not the code of one.
+            if Kind::of_code(&own_code)? == target_kind {
                 return Ok(Self { function, checked: (target_code, own_code) });
             }
-        }
-        if !named.is_callable() {
+        } else if !named.is_callable() {
             return Err(Error::argument(format!(
                 "cannot replace {} by {}: it is not callable; pass a function or another callable",
                 describe(target.as_any()),
                 describe(named)
             )));
+        } else {
+            target_kind.check(target.as_any(), Kind::of_callable(named)?, named)?;
         }
-        target_kind.check(target.as_any(), Kind::of_callable(named)?, named)?;
-        let globals = target.as_any().getattr("__globals__")?;
-        let function = trampoline::forwarder(named, target_kind, &globals)?;
+        let function = trampoline::forwarder(named, target_kind, target)?;
         let checked = (target_code, code(&function)?);
         Ok(Self { function, checked })
     }
@@ -101,8 +98,8 @@ impl<'py> Replacement<'py> {
         if target_code.is(&self.checked.0) && own_code.is(&self.checked.1) {
             return Ok(());
         }
-        let kind = Kind::of_code(&own_code)?;
-        Kind::of_code(&target_code)?.check(target.as_any(), kind, self.function.as_any())
+        let kind = Kind::of_function(&self.function)?;
+        Kind::of_function(target)?.check(target.as_any(), kind, self.function.as_any())
     }
 }
 

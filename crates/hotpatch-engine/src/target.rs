@@ -127,13 +127,26 @@ pub(crate) fn defines(
         }
     };
     for value in values {
-        if value.is(function.as_any()) {
+        if value.is(function.as_any()) || is_inside(&value, function)? {
             return Ok(true);
         }
-        for attribute in ["__func__", "fget", "fset", "fdel"] {
-            let inner = instance_attribute(&value, attribute)?;
-            if inner.is_some_and(|inner| inner.is(function.as_any())) {
-                return Ok(true);
+    }
+    Ok(false)
+}
+
+/// Whether a classmethod, staticmethod or property has `function` in it.
+fn is_inside(descriptor: &Bound<'_, PyAny>, function: &Function<'_>) -> PyResult<bool> {
+    let builtins = descriptor.py().import("builtins")?;
+    for (class, attributes) in [
+        ("classmethod", ["__func__"].as_slice()),
+        ("staticmethod", &["__func__"]),
+        ("property", &["fget", "fset", "fdel"]),
+    ] {
+        if descriptor.is_instance(&builtins.getattr(class)?)? {
+            for attribute in attributes {
+                if descriptor.getattr(*attribute)?.is(function.as_any()) {
+                    return Ok(true);
+                }
             }
         }
     }

@@ -11,27 +11,32 @@ use std::sync::{Mutex, PoisonError};
 
 use pyo3::exceptions::{PySyntaxError, PySystemError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyType};
+use pyo3::types::{PyDict, PyTuple, PyType};
 
-use crate::kind::Kind;
+use crate::called::Called;
+use crate::kind::{CO_ITERABLE_COROUTINE, Kind};
+use crate::raw::code::flags;
 use crate::raw::function::Function;
 
-/// The code of the function that makes functions of a shape, by its source text.
-static MAKERS: Mutex<Option<HashMap<String, Py<PyAny>>>> = Mutex::new(None);
+/// The code of the function that makes functions of a shape, by their kind and its source text.
+type Makers = HashMap<(Kind, String), Py<PyAny>>;
+
+static MAKERS: Mutex<Option<Makers>> = Mutex::new(None);
 
 /// Makes a function of kind `kind` that calls `callable` with the arguments it is given.
 ///
-/// It has the signature of `callable` where that is known, and `(*args, **kwargs)` otherwise.
+/// It has the signature of what is called where that is known, and `(*args, **kwargs)` otherwise.
 pub(crate) fn forwarder<'py>(
     callable: &Bound<'py, PyAny>,
     kind: Kind,
-    globals: &Bound<'py, PyAny>,
+    target: &Function<'py>,
 ) -> PyResult<Function<'py>> {
+    let globals = target.as_any().getattr("__globals__")?;
     let signature = Signature::of(callable)?.unwrap_or_else(Signature::anything);
-    match signature.forwarder(callable, kind, globals) {
+    match signature.forwarder(callable, kind, &globals) {
         // A C function can name a parameter after a keyword.
         Err(error) if error.is_instance_of::<PySyntaxError>(callable.py()) => {
-            Signature::anything().forwarder(callable, kind, globals)
+            Signature::anything().forwarder(callable, kind, &globals)
         }
         outcome => outcome,
     }
@@ -52,6 +57,8 @@ struct Parameter<'py> {
 struct Signature<'py> {
     parameters: Vec<Parameter<'py>>,
     annotations: Option<Bound<'py, PyDict>>,
+    /// Where the names in text annotations are defined, if not in the target's module.
+    globals: Option<Bound<'py, PyAny>>,
 }
 
 impl<'py> Signature<'py> {
@@ -60,14 +67,59 @@ impl<'py> Signature<'py> {
         Self {
             parameters: vec![parameter("args", VAR_POSITIONAL), parameter("kwargs", VAR_KEYWORD)],
             annotations: None,
+            globals: None,
         }
     }
 
-    /// Returns `None` where the signature is not known well enough to pass on every call as it is.
+    /// The signature of the code that a call of `callable` runs. Not the one that an object declares:
+    /// every call must arrive as it was made, without defaults that the caller left out.
+    ///
+    /// Returns `None` where it is not known.
     fn of(callable: &Bound<'py, PyAny>) -> PyResult<Option<Self>> {
+        match Called::of(callable)? {
+            Called::Function(function, bound) => {
+                let Some(mut signature) = Self::shown_by(function.as_any())? else {
+                    return Ok(None);
+                };
+                for _ in 0..bound {
+                    // `*args` takes the arguments that are put first, and what comes after them.
+                    if signature.parameters.first().is_some_and(|first| first.kind < VAR_POSITIONAL)
+                    {
+                        let first = signature.parameters.remove(0);
+                        if let Some(annotations) = &signature.annotations {
+                            annotations.call_method1("pop", (first.name, callable.py().None()))?;
+                        }
+                    }
+                }
+                signature.globals = Some(function.as_any().getattr("__globals__")?);
+                Ok(Some(signature))
+            }
+            // What `inspect` makes of a partial object is right if it is right for what is inside.
+            Called::Partial(inner) => match Called::of(&inner)? {
+                Called::Function(function, _) if !declares_signature(function.as_any())? => {
+                    Self::shown_by(callable)
+                }
+                _ => Ok(None),
+            },
+            Called::Unknown if callable.is_instance_of::<PyType>() => Ok(None),
+            Called::Unknown => {
+                let signature = Self::shown_by(callable)?;
+                // The defaults that C functions show are texts, and some only stand for "left out".
+                let has_default = |parameter: &Parameter<'_>| parameter.default.is_some();
+                Ok(signature.filter(|signature| !signature.parameters.iter().any(has_default)))
+            }
+        }
+    }
+
+    /// What `inspect.signature` says, or `None` where it says nothing or repeats what is declared.
+    fn shown_by(callable: &Bound<'py, PyAny>) -> PyResult<Option<Self>> {
         let py = callable.py();
+        if declares_signature(callable)? {
+            return Ok(None);
+        }
         let inspect = py.import("inspect")?;
         let keywords = PyDict::new(py);
+        keywords.set_item("follow_wrapped", false)?;
         #[cfg(Py_3_14)]
         keywords.set_item(
             "annotation_format",
@@ -102,13 +154,7 @@ impl<'py> Signature<'py> {
         if let Some(annotation) = present(signature.getattr("return_annotation")?) {
             annotations.set_item("return", annotation)?;
         }
-        // The defaults that C functions show are texts, and some only stand for "left out".
-        if parameters.iter().any(|parameter| parameter.default.is_some())
-            && !has_python_defaults(callable)?
-        {
-            return Ok(None);
-        }
-        Ok(Some(Self { parameters, annotations: Some(annotations) }))
+        Ok(Some(Self { parameters, annotations: Some(annotations), globals: None }))
     }
 
     fn forwarder(
@@ -117,15 +163,20 @@ impl<'py> Signature<'py> {
         kind: Kind,
         globals: &Bound<'py, PyAny>,
     ) -> PyResult<Function<'py>> {
-        let code = maker(callable.py(), self.maker_source(kind))?;
-        let maker = Function::with_code(&code, globals)?;
+        let py = callable.py();
+        let annotations = self.annotations.as_ref().filter(|annotations| !annotations.is_empty());
+        let globals = self.globals.as_ref().filter(|_| annotations.is_some()).unwrap_or(globals);
+        let maker = Function::with_code(&maker(py, kind, self.maker_source(kind))?, globals)?;
         let mut arguments = vec![callable.clone()];
+        if kind == Kind::AsyncGenerator {
+            // Not looked up by the generated function: the module may have others of these names.
+            for name in ["StopAsyncIteration", "GeneratorExit", "BaseException"] {
+                arguments.push(py.import("builtins")?.getattr(name)?);
+            }
+        }
         arguments.extend(self.parameters.iter().filter_map(|parameter| parameter.default.clone()));
-        let arguments = pyo3::types::PyTuple::new(callable.py(), arguments)?;
-        let function = maker.as_any().call1(arguments)?;
-        if let Some(annotations) = &self.annotations
-            && !annotations.is_empty()
-        {
+        let function = maker.as_any().call1(PyTuple::new(py, arguments)?)?;
+        if let Some(annotations) = annotations {
             function.setattr("__annotations__", annotations)?;
         }
         Function::new(&function).ok_or_else(|| PySystemError::new_err("a maker made no function"))
@@ -169,6 +220,9 @@ impl<'py> Signature<'py> {
         if last == POSITIONAL_ONLY && !definition.is_empty() {
             definition.push("/".to_owned());
         }
+        if kind == Kind::AsyncGenerator {
+            defaults.insert_str(0, &format!(", {private}_stop, {private}_exit, {private}_any"));
+        }
         let call = format!("{private}({})", arguments.join(", "));
         let keyword = match kind {
             Kind::Coroutine | Kind::AsyncGenerator => "async def",
@@ -197,57 +251,70 @@ fn statements(kind: Kind, call: &str, private: &str) -> String {
             while True:
                 try:
                     {private}_sent = yield {private}_value
-                except GeneratorExit:
+                except {private}_exit:
                     await {private}_inner.aclose()
                     raise
-                except BaseException as {private}_error:
+                except {private}_any as {private}_error:
                     {private}_value = await {private}_inner.athrow({private}_error)
                 else:
                     {private}_value = await {private}_inner.asend({private}_sent)
-        except StopAsyncIteration:
+        except {private}_stop:
             pass\n"
         ),
     }
 }
 
-/// The code object of the function that `source` defines.
-fn maker(py: Python<'_>, source: String) -> PyResult<Bound<'_, PyAny>> {
+/// The code object of the function that `source` defines, which makes functions of kind `kind`.
+fn maker(py: Python<'_>, kind: Kind, source: String) -> PyResult<Bound<'_, PyAny>> {
+    let key = (kind, source);
     let known = {
         let makers = MAKERS.lock().unwrap_or_else(PoisonError::into_inner);
-        makers.as_ref().and_then(|makers| makers.get(&source)).map(|code| code.clone_ref(py))
+        makers.as_ref().and_then(|makers| makers.get(&key)).map(|code| code.clone_ref(py))
     };
     if let Some(code) = known {
         return Ok(code.into_bound(py));
     }
     let builtins = py.import("builtins")?;
-    let module = builtins.call_method1("compile", (&source, "<hotpatch>", "exec"))?;
+    let module = builtins.call_method1("compile", (&key.1, "<hotpatch>", "exec"))?;
     let globals = PyDict::new(py);
     builtins.call_method1("exec", (module, &globals))?;
     let make = globals.get_item("make")?.ok_or_else(|| PySystemError::new_err("no maker"))?;
-    let code = make.getattr("__code__")?;
+    let mut code = make.getattr("__code__")?;
+    if kind == Kind::IterableCoroutine {
+        code = with_iterable_coroutines(&code)?;
+    }
     let mut makers = MAKERS.lock().unwrap_or_else(PoisonError::into_inner);
-    makers.get_or_insert_default().insert(source, code.clone().unbind());
+    makers.get_or_insert_default().insert(key, code.clone().unbind());
     Ok(code)
 }
 
-/// Whether the defaults in the signature of `callable` are those of a Python function.
-fn has_python_defaults(callable: &Bound<'_, PyAny>) -> PyResult<bool> {
-    if Function::new(callable).is_some() {
-        return Ok(true);
+/// A maker whose functions can be awaited: what `types.coroutine` does, but to the code before there
+/// is a function, whose version it would clear.
+fn with_iterable_coroutines<'py>(maker: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = maker.py();
+    let replace = |code: &Bound<'py, PyAny>, field: &str, value: Bound<'py, PyAny>| {
+        let changes = PyDict::new(py);
+        changes.set_item(field, value)?;
+        code.call_method("replace", (), Some(&changes))
+    };
+    let mut constants = Vec::new();
+    for constant in maker.getattr("co_consts")?.try_iter()? {
+        let constant = constant?;
+        constants.push(match flags(&constant) {
+            Ok(flags) => {
+                let flags = (flags | CO_ITERABLE_COROUTINE).into_pyobject(py)?.into_any();
+                replace(&constant, "co_flags", flags)?
+            }
+            Err(_) => constant, // not a code object
+        });
     }
+    replace(maker, "co_consts", PyTuple::new(py, constants)?.into_any())
+}
+
+/// Whether an object, or a class that it is an instance of, says what its signature is.
+fn declares_signature(callable: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = callable.py();
-    for (module, class, inner) in
-        [("types", "MethodType", "__func__"), ("functools", "partial", "func")]
-    {
-        if callable.is_instance(&py.import(module)?.getattr(class)?)? {
-            return has_python_defaults(&callable.getattr(inner)?);
-        }
-    }
-    let is_function = |attribute: Bound<'_, PyAny>| Function::new(&attribute).is_some();
-    if let Ok(class) = callable.cast::<PyType>() {
-        return Ok(
-            is_function(class.getattr("__init__")?) || is_function(class.getattr("__new__")?)
-        );
-    }
-    Ok(is_function(callable.get_type().getattr("__call__")?))
+    let inspect = py.import("inspect")?;
+    let arguments = (callable, "__signature__", py.None());
+    Ok(!inspect.call_method1("getattr_static", arguments)?.is_none())
 }

@@ -50,8 +50,9 @@ pub(super) const IDENTITY: &[Field] = &[
     field!("__qualname__", func_qualname),
     field!("__module__", func_module),
     field!("__doc__", func_doc),
-    field!("__dict__", func_dict),
+    ATTRIBUTES,
 ];
+const ATTRIBUTES: Field = field!("__dict__", func_dict);
 
 /// A reference for each field of [`BODY`], in its order.
 type References<'py> = [Option<Bound<'py, PyAny>>; FIELDS];
@@ -165,6 +166,11 @@ impl<'py> Function<'py> {
 
     pub(crate) fn code(&self) -> Option<Bound<'py, PyAny>> {
         self.read(&BODY[CODE])
+    }
+
+    /// Whether the function has a `__dict__` already: it is made when first asked for.
+    pub(crate) fn has_attributes(&self) -> bool {
+        !self.raw(&ATTRIBUTES).is_null()
     }
 
     /// The closure as it is, with what may hang on it.
