@@ -350,7 +350,7 @@ impl Patch {
     /// raises. Nothing has changed then.
     pub fn undo(&self, py: Python<'_>) -> Result<(), Error> {
         let mut is_announced = false;
-        while self.is_active(py)
+        while self.active.load(Ordering::Relaxed)
             && let Some(function) = self.function(py)
         {
             let Some(stack) = Stack::of(&function) else {
