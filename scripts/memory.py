@@ -64,7 +64,7 @@ def main() -> None:
     rounds(times)
     gc.collect()
     growth, blocks = resident() - before, sys.getallocatedblocks() - blocks_before
-    print(f"{times:,} patches and undos: {growth:,} bytes more than {before:,}, {blocks:,} blocks more")
+    print(f"{times:,} patches and undos: {growth:,} more bytes than {before:,}, {blocks:,} blocks")
     if target(3) != 3 or patches() or growth > ALLOWED_GROWTH or blocks > ALLOWED_BLOCKS:
         raise SystemExit("that is not what it should be")
 
