@@ -1,7 +1,7 @@
 """The suite on every CPython that hotpatch supports. `scripts/pythons` gets the interpreters.
 
-    PATH="$(scripts/pythons):$PATH" nox                       # everything
-    PATH="$(scripts/pythons):$PATH" nox -s suite-python3.13   # one of them
+PATH="$(scripts/pythons):$PATH" nox                       # everything
+PATH="$(scripts/pythons):$PATH" nox -s suite-python3.13   # one of them
 """
 
 import nox

@@ -1,6 +1,6 @@
 """Patch and undo many times, and see that the process does not grow.
 
-    python scripts/memory.py [TIMES]        # 10,000,000 by default
+python scripts/memory.py [TIMES]        # 10,000,000 by default
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ import contextlib
 import functools
 import inspect
 import itertools
-import sys
 import types
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Any
