@@ -26,8 +26,9 @@ static NEXT_SEQUENCE: AtomicU64 = AtomicU64::new(0);
 /// handle leaves the patch applied. The handle keeps neither the target nor the replacement alive.
 #[pyclass(frozen, weakref, module = "hotpatch")]
 pub struct Patch {
-    /// Patches are numbered in the order in which they are made.
-    sequence: u64,
+    /// Patches are numbered in the order in which they are made. Set when the patch is in place:
+    /// while it is being made, Python code can run and make others.
+    sequence: AtomicU64,
     target: Py<PyWeakrefReference>,
     by: Py<PyString>,
     place: Option<Place>,
@@ -147,11 +148,12 @@ pub fn apply<'py>(
     let source = Replacement::resolve(replacement, function)?;
     let by = author(py, options.by)?;
     audit::raise(c"hotpatch.apply", function.as_any(), replacement, &by)?;
+    let target_reference = PyWeakrefReference::new(function.as_any())?;
     let patch = Bound::new(
         py,
         Patch {
-            sequence: NEXT_SEQUENCE.fetch_add(1, Ordering::Relaxed),
-            target: PyWeakrefReference::new(function.as_any())?.unbind(),
+            sequence: AtomicU64::new(0),
+            target: target_reference.clone().unbind(),
             by: by.unbind(),
             place: Place::current(py),
             active: AtomicBool::new(false),
@@ -173,7 +175,7 @@ pub fn apply<'py>(
         let pads = base.closure().cloned();
         let stack = match known {
             Some(stack) => stack,
-            None => Bound::new(py, Stack::new(base))?,
+            None => Bound::new(py, Stack::new(target_reference.clone(), base))?,
         };
         let install =
             function.prepare(seen, body.clone(), Some(stack.clone().into_any()), pads.as_ref())?;
@@ -182,6 +184,8 @@ pub fn apply<'py>(
         if !install.is_current() {
             continue;
         }
+        let sequence = NEXT_SEQUENCE.fetch_add(1, Ordering::Relaxed);
+        patch.get().sequence.store(sequence, Ordering::Relaxed);
         stack.get().push(Layer {
             patch: patch.clone().unbind(),
             replacement: replacement.clone().unbind(),
@@ -196,17 +200,24 @@ pub fn apply<'py>(
     }
 }
 
-/// Who patches, as a plain string: an instance of a subclass could keep anything alive.
+/// Who patches: whom the caller names, or the calling module.
 fn author<'py>(
     py: Python<'py>,
     by: Option<Bound<'py, PyString>>,
 ) -> PyResult<Bound<'py, PyString>> {
-    let by = by.or_else(|| current_module(py)?.cast_into().ok());
-    match by {
-        Some(by) if by.is_exact_instance_of::<PyString>() => Ok(by),
-        Some(by) => Ok(PyString::new(py, by.to_str()?)),
+    match by.or_else(|| current_module(py)?.cast_into().ok()) {
+        Some(by) => plain(&by),
         None => Ok(pyo3::intern!(py, "").clone()),
     }
+}
+
+/// The text as an instance of `str` itself: one of a subclass could keep anything alive.
+fn plain<'py>(text: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyString>> {
+    if text.is_exact_instance_of::<PyString>() {
+        return Ok(text.clone());
+    }
+    let class = text.py().get_type::<PyString>();
+    Ok(class.call_method1("__str__", (text,))?.cast_into()?)
 }
 
 /// What the replacement does now, in the form that the target can have it.
@@ -240,10 +251,10 @@ pub fn patches<'py>(
         },
     };
     if let Some(by) = by {
-        let by = by.to_str()?;
+        let by = plain(by)?;
         let mut kept = Vec::new();
         for patch in found {
-            if patch.get().by.bind(py).to_str()? == by {
+            if patch.get().by.bind(py).as_any().eq(&by)? {
                 kept.push(patch);
             }
         }
@@ -254,7 +265,7 @@ pub fn patches<'py>(
 
 impl Patch {
     pub(crate) fn sequence(&self) -> u64 {
-        self.sequence
+        self.sequence.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set_inactive(&self) {
@@ -293,7 +304,7 @@ impl Patch {
     fn replacement<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         self.function(py)
             .and_then(|function| Stack::of(&function))
-            .and_then(|stack| stack.get().replacement(py, self.sequence))
+            .and_then(|stack| stack.get().replacement(py, self.sequence()))
             .or_else(|| self.remembered(py))
     }
 
@@ -332,7 +343,7 @@ impl Patch {
         };
         match Stack::of(&function) {
             Some(stack) => {
-                let original = stack.get().original(&function, self.sequence)?;
+                let original = stack.get().original(&function, self.sequence())?;
                 Ok(original.unwrap_or_else(|| function.into_any()))
             }
             None if self.is_active(py) => Err(lost(&function)),
@@ -356,7 +367,7 @@ impl Patch {
             let Some(stack) = Stack::of(&function) else {
                 return Err(lost(&function));
             };
-            let Some(replacement) = stack.get().replacement(py, self.sequence) else {
+            let Some(replacement) = stack.get().replacement(py, self.sequence()) else {
                 return Err(lost(&function));
             };
             if !is_announced {
@@ -366,7 +377,7 @@ impl Patch {
                 is_announced = true;
             }
             let weak = PyWeakrefReference::new(&replacement).ok(); // not every object can have one
-            let Some(removal) = Stack::prepare_removal(&stack, &function, self.sequence)? else {
+            let Some(removal) = Stack::prepare_removal(&stack, &function, self.sequence())? else {
                 continue;
             };
             let Some(removed) = removal.commit()? else {

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use pyo3::exceptions::PySystemError;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
+use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use smallvec::SmallVec;
 
 use crate::error::{Error, describe};
@@ -19,6 +20,8 @@ use crate::registry::Ticket;
 /// The patches of one function.
 #[pyclass(frozen, module = "hotpatch._native")]
 pub(crate) struct Stack {
+    /// The function. A copy of it (`types.FunctionType`) can have its closure, but not its patches.
+    target: Py<PyWeakrefReference>,
     // Locked for a few moves of pointers, never while Python code can run.
     state: Mutex<State>,
 }
@@ -86,14 +89,17 @@ impl Stack {
 }
 
 impl Stack {
-    pub(crate) fn new(base: Body<'_>) -> Self {
-        let base = base.unbind();
-        Self { state: Mutex::new(State { base, layers: SmallVec::new(), epoch: 0 }) }
+    pub(crate) fn new(target: Bound<'_, PyWeakrefReference>, base: Body<'_>) -> Self {
+        let state = State { base: base.unbind(), layers: SmallVec::new(), epoch: 0 };
+        Self { target: target.unbind(), state: Mutex::new(state) }
     }
 
     /// The stack of a function that is patched.
     pub(crate) fn of<'py>(function: &Function<'py>) -> Option<Bound<'py, Self>> {
-        Closure::of(&function.closure()?)?.stack()?.cast_into().ok()
+        let stack: Bound<'py, Self> =
+            Closure::of(&function.closure()?)?.stack()?.cast_into().ok()?;
+        let target = stack.get().target.bind(stack.py()).upgrade()?;
+        target.is(function.as_any()).then_some(stack)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -57,7 +57,13 @@ impl<'py> Closure<'py> {
         cells: Vec<Bound<'py, PyAny>>,
         hidden: Hidden<'py>,
     ) -> PyResult<Self> {
-        let class = TYPE.get_or_try_init(py, || make_type(py))?;
+        // Not `get_or_init`: the collector can run finalizers in between, and they can come here.
+        let class = if let Some(class) = TYPE.get(py) {
+            class
+        } else {
+            let class = make_type(py)?;
+            TYPE.get_or_init(py, || class)
+        };
         let shown = cells.len().cast_signed();
         let total = shown + (hidden.padding.len() + 1 + hidden.kept.len()).cast_signed();
         // SAFETY: `class` is a ready type with `tp_itemsize` of a pointer. The memory comes zeroed

@@ -51,23 +51,31 @@ pub(crate) fn check_entry(function: &Function<'_>) -> Result<(), Error> {
 }
 
 fn known(py: Python<'_>) -> Result<Function<'_>, Error> {
-    let outcome = KNOWN.get_or_try_init(py, || -> PyResult<_> {
-        let globals = PyDict::new(py);
-        py.run(PROBE, Some(&globals), None)?;
-        let probe = globals.get_item("probe")?.ok_or_else(unusable)?;
-        let facts = Facts::read(py)?;
-        let objection = match facts.objection() {
-            Some(objection) => Some(objection),
-            None => objection_to(&probe)?,
-        };
-        Ok(objection.map_or_else(|| Ok(probe.unbind()), Err))
-    })?;
+    let outcome = if let Some(outcome) = KNOWN.get(py) {
+        outcome
+    } else {
+        // Not inside of `get_or_init`: audit hooks see the probe being compiled, and can patch.
+        let outcome = examine(py)?;
+        KNOWN.get_or_init(py, || outcome)
+    };
     match outcome {
         Ok(probe) => Ok(Function::new(probe.bind(py)).ok_or_else(unusable)?),
         Err(objection) => Err(Error::patch(format!(
             "hotpatch cannot work in this interpreter: {objection}; nothing was changed"
         ))),
     }
+}
+
+/// Makes the probe, or says what speaks against this interpreter.
+fn examine(py: Python<'_>) -> PyResult<Result<Py<PyAny>, String>> {
+    let globals = PyDict::new(py);
+    py.run(PROBE, Some(&globals), None)?;
+    let probe = globals.get_item("probe")?.ok_or_else(unusable)?;
+    let objection = match Facts::read(py)?.objection() {
+        Some(objection) => Some(objection),
+        None => objection_to(&probe)?,
+    };
+    Ok(objection.map_or_else(|| Ok(probe.unbind()), Err))
 }
 
 fn unusable() -> PyErr {
