@@ -1,0 +1,255 @@
+"""What functions mean that are patched again and again, in plain Python, and real ones to compare.
+
+A `Function` is a base and a list of `Layer`s, which stand for patches. What it does is a meaning:
+that of its newest layer, or its base. `write` makes a real function together with its meaning.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
+
+from hotpatch import PatchError
+from hypothesis import strategies as st
+
+Steps = Generator[object, None, object]
+
+
+class Builtin:
+    """The meaning of a function whose replacement is a C function or a class."""
+
+    def __init__(self, call: Callable[[Any], object]) -> None:
+        self.call = call
+
+    def steps(self, x: object) -> Steps:
+        yield from ()
+        return self.call(x)
+
+    def holds(self) -> list[Function]:
+        return []
+
+
+@dataclasses.dataclass
+class Written:
+    """The meaning of a function that `write` wrote. Snapshots of the function share it."""
+
+    label: str
+    does: str = "says"
+    cells: tuple[types.CellType, ...] = ()
+    defaults: tuple[int, ...] = ()
+    layer: Layer | None = None
+    kept: Function | None = None  # alive for as long as the closure
+
+    def steps(self, x: object) -> Steps:
+        """Yields what a generator yields or a coroutine passes up, and returns the result."""
+        original = self.kept if self.does == "keeps the original" else None
+        if self.does == "undoes itself" and self.layer is not None:
+            self.layer.undo()
+        if self.does == "calls the original" and self.layer is not None:
+            original = self.layer.original()
+            if original is None:
+                return self.label, "gone"
+        yield self.label, "begun"
+        inner = () if original is None else ((yield from original.steps(x)),)
+        cells = (cell.cell_contents for cell in self.cells)
+        return self.label, *inner, *cells, x, *self.defaults
+
+    def holds(self) -> list[Function]:
+        return [self.kept] if self.kept else []
+
+
+Meaning = Builtin | Written
+
+
+class Function:
+    """What one function object does: the newest layer, or the base if there is none."""
+
+    def __init__(self, kind: str, base: Meaning) -> None:
+        self.kind = kind
+        self.own_base = base
+        self.layers: list[Layer] = []
+        self.foreign: Meaning | None = None
+        self.is_gone = False
+        self.reference: Callable[[], types.FunctionType | None] | None = None
+
+    @property
+    def base(self) -> Meaning:
+        return self.own_base
+
+    def below(self, layer: Layer) -> Meaning:
+        index = self.layers.index(layer)
+        return self.layers[index - 1].meaning if index else self.base
+
+    def meaning(self) -> Meaning:
+        return self.foreign or (self.layers[-1].meaning if self.layers else self.base)
+
+    def steps(self, x: object) -> Steps:
+        return self.meaning().steps(x)
+
+    def holds(self) -> Iterator[Function]:
+        """The functions that this one keeps alive."""
+        for meaning in [self.base, self.meaning(), *(layer.meaning for layer in self.layers)]:
+            yield from meaning.holds()
+        for layer in self.layers:
+            yield from (held for held in [layer.replacement, layer.twin] if held)
+
+    def bury(self) -> None:
+        self.is_gone = True
+        for layer in reversed(self.layers[:]):
+            layer.remove()
+
+
+class Twin(Function):
+    """The `original` of a patch: its base is what lies below the patch, for as long as it is there.
+
+    Once the patch is undone, a function that somebody has kept stays as it is.
+    """
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__(layer.owner.kind, layer.owner.below(layer))
+        self.layer = layer
+
+    @property
+    def base(self) -> Meaning:
+        if self.layer.is_active():
+            return self.layer.owner.below(self.layer)
+        return self.own_base
+
+
+@dataclasses.dataclass(eq=False)
+class Layer:
+    """A patch."""
+
+    by: str
+    number: int  # in the order in which patches are made
+    owner: Function
+    meaning: Meaning
+    replacement: Function | None = None
+    twin: Twin | None = None
+
+    def is_active(self) -> bool:
+        return self in self.owner.layers
+
+    def undo(self) -> bool:
+        """Returns whether it is undone now: a write by somebody else prevents it."""
+        if self.is_active() and not self.owner.foreign:
+            self.remove()
+        return not self.is_active()
+
+    def remove(self) -> None:
+        if self.twin:
+            self.twin.own_base = self.owner.below(self)
+        self.owner.layers.remove(self)
+
+    def original(self) -> Function | None:
+        if self.owner.is_gone:
+            return None
+        for layer in self.owner.layers:
+            if layer.number >= self.number:
+                layer.twin = layer.twin or Twin(layer)
+                return layer.twin
+        return self.owner
+
+
+@types.coroutine
+def pause(item: object) -> Generator[object, None, None]:
+    """Passes `item` up to whoever drives the coroutine."""
+    yield item
+
+
+SHARED_GLOBALS: dict[str, Any] = {"pause": pause, "PatchError": PatchError}
+# What differs between the kinds: how to begin, to show an item, and to run another function.
+SYNTAX = {
+    "plain": ("def", "", "original(x)"),
+    "generator": ("def", "yield", "(yield from original(x))"),
+    "coroutine": ("async def", "await pause", "(await original(x))"),
+}
+PROLOGUE = {
+    "says": "pass",
+    "undoes itself": "try: handle[0].undo()\n  except PatchError: pass",
+    "calls the original": "try: original = handle[0].original\n"
+    "  except PatchError: return {label!r}, 'gone'",
+    "keeps the original": "original = handle[0]",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Style:
+    """How a function is written, apart from what it does."""
+
+    cells: int
+    y: int | None  # a default
+    z: int | None  # a default of a keyword
+    has_own_globals: bool
+
+
+STYLES = st.builds(
+    Style,
+    cells=st.integers(0, 3),
+    y=st.none() | st.integers(10, 19),
+    z=st.none() | st.integers(20, 29),
+    has_own_globals=st.booleans(),
+)
+
+
+def compiled(source: str, namespace: dict[str, Any]) -> Callable[..., types.FunctionType]:
+    exec(source, namespace)
+    make: Callable[..., types.FunctionType] = namespace.pop("make")
+    return make
+
+
+def write(
+    kind: str, label: str, style: Style, does: str = "says", handle: object = None, self: str = ""
+) -> tuple[types.FunctionType, Written]:
+    """Makes a function that is called with one argument, and its meaning."""
+    define, show, run = SYNTAX[kind]
+    names = [f"cell_{index}" for index in range(style.cells)]
+    inner = [run] if "original" in does else []
+    defaults = {"y": style.y, "z": style.z}
+    y, z = ("" if value is None else f"{name}={value}, " for name, value in defaults.items())
+    results = [*inner, *names, "x", *(name for name, value in defaults.items() if value)]
+    source = (
+        f"def make({', '.join([*names, 'handle'])}):\n"
+        f" {define} body({self}x, {y}{'*, ' * bool(z)}{z}):\n"
+        f"  {PROLOGUE[does].format(label=label)}\n"
+        f"  {show}(({label!r}, 'begun'))\n"
+        f"  return {label!r}, {', '.join(results)}\n"
+        f" return body\n"
+    )
+    make = compiled(source, dict(SHARED_GLOBALS) if style.has_own_globals else SHARED_GLOBALS)
+    function = make(*range(100, 100 + style.cells), handle)
+    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    values = tuple(value for value in defaults.values() if value)
+    return function, Written(label, does, tuple(cells[name] for name in names), values)
+
+
+def write_code(kind: str, label: str, function: types.FunctionType) -> types.CodeType:
+    """Other code that fits the closure and the defaults of `function`, and uses neither."""
+    define, show, _ = SYNTAX[kind]
+    names = [f"cell_{index}" for index in range(len(function.__closure__ or ()))]
+    parameters = [f"y{index}" for index in range(len(function.__defaults__ or ()))]
+    parameters += ["*", *function.__kwdefaults__] if function.__kwdefaults__ else []
+    source = (
+        f"def make({', '.join(names)}):\n"
+        f" {define} body({', '.join(['x', *parameters])}):\n"
+        f"  if x is None: return {', '.join(['x', *names])}\n"
+        f"  {show}(({label!r}, 'begun'))\n"
+        f"  return {label!r}, x\n"
+        f" return body\n"
+    )
+    return compiled(source, dict(SHARED_GLOBALS))(*names).__code__
+
+
+def copied(function: types.FunctionType) -> types.FunctionType:
+    """Another function with the same body, as people copy functions."""
+    copy = types.FunctionType(
+        function.__code__,
+        function.__globals__,
+        function.__name__,
+        function.__defaults__,
+        function.__closure__,
+    )
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
