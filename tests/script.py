@@ -7,7 +7,7 @@ import textwrap
 
 
 def run(script: str, prelude: str = "") -> str:
-    """Run `script` behind `prelude` and return its output; fail unless it ends well and silently."""
+    """Run `script` behind `prelude`, return its output; fail unless it ends well and silently."""
     text = textwrap.dedent(prelude) + textwrap.dedent(script)
     done = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-W", "error", "-c", text],
