@@ -34,7 +34,7 @@ $(VENV)/.build: $(SOURCE) $(VENV)/.deps
 	rm -f $(VENV)/.release
 	touch $@
 
-.PHONY: help build demo test test-rust test-python lint format torture memory sanitize matrix bench
+.PHONY: help build demo test test-rust test-python lint format torture memory sanitize valgrind matrix bench
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -80,6 +80,10 @@ sanitize: $(VENV)/.deps ## Run the engine's tests under AddressSanitizer (needs 
 	RUSTFLAGS=-Zsanitizer=address ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
 		cargo +nightly test --locked --package hotpatch-engine --tests --quiet \
 		--target $(shell rustc -vV | sed -n 's/^host: //p') --target-dir target/sanitize
+
+valgrind: build ## Run the tests of calls in flight under valgrind (needs valgrind)
+	PYTHONMALLOC=malloc valgrind --quiet --error-exitcode=1 $(BIN)/python -m pytest -o timeout=0 \
+		tests/test_calls_in_flight.py tests/test_calls_in_flight_binding.py tests/test_stack.py
 
 matrix: $(VENV)/.deps ## Run the suite on every CPython that hotpatch supports
 	PATH="$$(scripts/pythons):$$PATH" $(BIN)/nox --session suite
