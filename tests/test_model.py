@@ -458,4 +458,5 @@ def test_any_sequence_of_steps_gives_what_the_model_says() -> None:
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    stateful.run_state_machine_as_test(PatchedFunctions, settings=profile)
+    run: Any = stateful.run_state_machine_as_test  # without types in some versions of Hypothesis
+    run(PatchedFunctions, settings=profile)
