@@ -46,6 +46,9 @@
 //! know it again after undo. Before each write CPython is told to forget the function under its old
 //! version: its cache of functions by version holds no references.
 //!
+//! *Traces* of the JIT compiler (3.13 and later) take more for granted than that number stands for: they
+//! are all forgotten at each patch and undo.
+//!
 //! *Layouts* are those of `pyo3::ffi`, compared with what Python shows before the first patch.
 //!
 //! # What is not handled

@@ -7,6 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::closure::{Closure, Hidden};
+use super::optimizer;
 
 /// One of the fields of a function object that hold a reference.
 pub(super) struct Field {
@@ -369,7 +370,11 @@ impl<'py> Install<'py> {
         // SAFETY: a live function, and a tuple or None, which stands for "no defaults".
         let result =
             unsafe { ffi::PyFunction_SetDefaults(self.function.0.as_ptr(), defaults.as_ptr()) };
-        if result == 0 { Ok(()) } else { Err(PyErr::fetch(py)) }
+        if result != 0 {
+            return Err(PyErr::fetch(py));
+        }
+        optimizer::forget_traces(py);
+        Ok(())
     }
 
     /// Whether nobody has changed the function since `seen`.

@@ -13,3 +13,4 @@ pub(crate) mod code;
 pub(crate) mod frame;
 pub(crate) mod function;
 pub(crate) mod layout;
+mod optimizer;
