@@ -70,6 +70,8 @@ class Function:
         self.kind = kind
         self.own_base = base
         self.layers: list[Layer] = []
+        self.past_layers: list[Layer] = []
+        self.copy_of: Function | None = None
         self.foreign: Meaning | None = None
         self.is_gone = False
         self.reference: Callable[[], types.FunctionType | None] | None = None
@@ -94,6 +96,18 @@ class Function:
             yield from meaning.holds()
         for layer in self.layers:
             yield from (held for held in [layer.replacement, layer.twin] if held)
+
+    def may_hold(self) -> list[Function]:
+        """What it can keep alive besides: a copy shares a closure, and what hangs on that."""
+        if self.copy_of is None:
+            return []
+        held = [(layer.replacement, layer.twin) for layer in self.copy_of.past_layers]
+        return [self.copy_of, *(function for pair in held for function in pair if function)]
+
+    def copy(self) -> Function:
+        copy = Function(self.kind, self.meaning())
+        copy.copy_of = self
+        return copy
 
     def bury(self) -> None:
         self.is_gone = True

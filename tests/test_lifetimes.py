@@ -211,6 +211,25 @@ def test_a_target_that_is_its_own_replacement_is_collected() -> None:
     assert patch.target is None
 
 
+def test_a_target_that_refers_to_itself_is_collected_while_patched() -> None:
+    """What it refers to lies below the patch then."""
+
+    def make() -> Any:
+        def target(default: Any = None, *, other: Any = None) -> Any:
+            return target, default, other
+
+        target.__defaults__ = (target,)
+        target.__kwdefaults__ = {"other": target}
+        return target
+
+    target = make()
+    patch = hotpatch(function(), target)
+    reference = weakref.ref(target)
+    del target
+    assert is_collected(reference)
+    assert patch.target is None
+
+
 def test_neither_the_registry_nor_a_handle_keeps_a_target() -> None:
     target = function()
     reference = weakref.ref(target)

@@ -159,6 +159,7 @@ class PatchedFunctions(stateful.RuleBasedStateMachine):
             return None
         patch = hotpatch(replacement, target, by=layer.by)
         place.model.layers.append(layer)
+        place.model.past_layers.append(layer)
         self.handles.append((layer, patch))
         return patch
 
@@ -183,7 +184,7 @@ class PatchedFunctions(stateful.RuleBasedStateMachine):
     @stateful.rule(at=INDEX)
     def copy_to_a_new_target(self, at: int) -> None:
         place = self.place(at)
-        model = Function(place.model.kind, place.model.meaning())
+        model = place.model.copy()
         self.functions.append(model)
         self.targets.append(Place.of_function(model, copied(place.function)))
 
@@ -231,8 +232,8 @@ class PatchedFunctions(stateful.RuleBasedStateMachine):
         place = self.target(at)
         others = [other for other in self.places() if other is not place] or [place]
         other = others[source % len(others)]
-        kept = None if is_copy else other.model
-        layer = self.layer(place.model, other.model.meaning(), kept)
+        source_model = other.model.copy() if is_copy else other.model
+        layer = self.layer(place.model, other.model.meaning(), source_model)
         if place.model.kind == other.model.kind:
             self.apply(copied(other.function) if is_copy else other.function, place, layer)
             return
@@ -373,10 +374,10 @@ class PatchedFunctions(stateful.RuleBasedStateMachine):
         gc.collect()
         if not self.flights:
             self.bury_the_dead()
-            assert {id(model) for model in self.functions} <= self.kept()
+            assert {id(model) for model in self.functions} <= self.kept(and_more=True)
 
-    def kept(self) -> set[int]:
-        """Finds the functions that must be alive: those of the test and what they hold."""
+    def kept(self, and_more: bool = False) -> set[int]:
+        """Finds the functions that must be alive, or with `and_more` those that can be."""
         found: set[int] = set()
         todo = [place.model for place in self.places()]
         while todo:
@@ -384,6 +385,7 @@ class PatchedFunctions(stateful.RuleBasedStateMachine):
             if id(model) not in found:
                 found.add(id(model))
                 todo.extend(model.holds())
+                todo.extend(model.may_hold() if and_more else [])
         return found
 
     def bury_the_dead(self) -> None:

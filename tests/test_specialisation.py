@@ -271,6 +271,29 @@ def test_a_site_is_specialised_for_the_function_generated_for_another_callable()
         assert is_specialised(site, loop)
 
 
+def test_function_watchers_hear_of_a_patch_and_of_its_undo() -> None:
+    """Compilers that are extensions of CPython rely on them, from 3.12 on."""
+    watchers = pytest.importorskip("_testcapi", reason="made for tests of CPython only")
+    if not hasattr(watchers, "add_func_watcher"):
+        pytest.skip("CPython has function watchers from 3.12 on")
+    site = SITES["exact arguments"]
+    target, replacement = site.function("old"), site.function("newer")
+    heard: list[int] = []
+
+    def watch(event: int, function: Any, value: Any) -> None:
+        if function is target:
+            heard.append(event)
+
+    watcher = watchers.add_func_watcher(watch)
+    try:
+        patch = hotpatch(replacement, target)
+        of_patch = len(heard)
+        patch.undo()
+    finally:
+        watchers.clear_func_watcher(watcher)
+    assert 0 < of_patch < len(heard)
+
+
 @pytest.mark.timeout(300)
 @has_jit
 def test_results_are_right_with_the_just_in_time_compiler() -> None:

@@ -63,13 +63,16 @@ def is_left_out(function: types.FunctionType, mode: str) -> bool:
 SIGNATURE = "it looks at a signature, and that of the replacement is (*args, **kwargs)"
 SOURCE = "it looks at the source of a function, and that is the replacement's"
 LEVELS = "it wants the line that is so many levels up the stack, and there are more levels"
-TRACEBACK = "it looks at a traceback, which has an entry more for each call"
+TRACEBACK = "it looks at a traceback or at the stack, which has an entry more for each call"
 DEPTH = "it needs most of the recursion limit, and each call takes two levels of it"
 REFERENCES = "it wants an object gone at once, and the frame of the replacement holds the arguments"
 
 # The tests that end otherwise where replacements call originals, and have to.
 EXPECTED = {
+    "test.test_asyncio.test_graph.TestCallStack*.test_stack_*": TRACEBACK,
     "test.test_asyncio.test_futures2.*.test_task_exc_handler_correct_context": REFERENCES,
+    "test.test_asyncio.*_no_cycles": REFERENCES,
+    "test.test_asyncio.*_refcycles*": REFERENCES,
     "test.test_asyncio.*_source_traceback": LEVELS,
     "test.test_asyncio.test_events.*_repr_debug": LEVELS,
     "test.test_contextlib*.test_exit_exception_traceback": TRACEBACK,
