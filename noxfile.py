@@ -19,7 +19,8 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 def install(session: nox.Session) -> None:
     """Install the extension, built for the session's interpreter, and what the tests need."""
     session.install(*nox.project.dependency_groups(PROJECT, "test", "build"))
-    session.run("maturin", "develop", "--locked", "--quiet")
+    # Without the option it would install the group "dev" as well, which tests do not need.
+    session.run("maturin", "develop", "--locked", "--quiet", "--group", "test")
 
 
 @nox.session(python=[f"python{version}" for version in [*VERSIONS, DEBUG_VERSION]])

@@ -232,8 +232,8 @@ class PatchedFunctions(stateful.RuleBasedStateMachine):
         place = self.target(at)
         others = [other for other in self.places() if other is not place] or [place]
         other = others[source % len(others)]
-        source_model = other.model.copy() if is_copy else other.model
-        layer = self.layer(place.model, other.model.meaning(), source_model)
+        model = other.model.copy() if is_copy else other.model
+        layer = self.layer(place.model, other.model.meaning(), model)
         if place.model.kind == other.model.kind:
             self.apply(copied(other.function) if is_copy else other.function, place, layer)
             return
