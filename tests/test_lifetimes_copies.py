@@ -6,12 +6,13 @@ import pickle
 import sys
 import tracemalloc
 import types
-import weakref
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hotpatch import Patch, PatchError, hotpatch, patches
+from hotpatch import PatchError, hotpatch, patches
+
+jit = getattr(sys, "_jit", None)
 
 
 def function(mark: str, cells: int = 0) -> Any:
@@ -252,6 +253,10 @@ def test_many_patches_and_undos_leave_no_objects(
     assert counts[2] - counts[1] < 100  # one for each of the last runs
 
 
+@pytest.mark.skipif(
+    bool(jit and jit.is_enabled()),
+    reason="CPython never frees the traces that each patch makes invalid",
+)
 @pytest.mark.parametrize("run", CYCLES.values(), ids=CYCLES)
 def test_many_patches_and_undos_do_not_grow_the_memory_of_python(
     run: Callable[[Any, Any], None],
@@ -277,11 +282,10 @@ def test_many_patches_and_undos_do_not_grow_the_memory_of_python(
 def test_a_patch_of_each_of_many_targets_is_freed_with_them() -> None:
     replacement = function("new")
     targets = [function("old") for _ in range(1000)]
-    made: list[weakref.ref[Patch]] = []
     for target in targets:
         hotpatch(replacement, target)
     assert len(patches()) >= 1000
     before = [patch for patch in patches() if patch.replacement is not replacement]
-    del target, targets, made
+    del target, targets
     gc.collect()
     assert patches() == before
