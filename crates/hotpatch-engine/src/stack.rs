@@ -31,7 +31,7 @@ struct State {
     base: StoredBody,
     /// The patches, oldest first. The body of the last is the one that is installed.
     layers: SmallVec<[Layer; 1]>,
-    /// Counts the changes of `base` and `layers`.
+    /// Counts the changes of `base` and `layers`, originals included.
     epoch: u64,
 }
 
@@ -168,6 +168,7 @@ impl Stack {
             let twin = function.twin(below)?.into_any();
             let mut state = self.state();
             if state.epoch == epoch && state.layers[index].original.is_none() {
+                state.epoch += 1;
                 state.layers[index].original = Some(twin.clone().unbind());
                 return Ok(Some(twin));
             }
@@ -217,14 +218,13 @@ impl Stack {
                         removal.install = Some(function.prepare(seen, below, None, None)?);
                         break;
                     };
-                    let next = stack
-                        .get()
-                        .state()
-                        .layers
-                        .first()
-                        .and_then(|layer| Some(layer.original.as_ref()?.bind(py).clone()));
+                    let (next, epoch) = {
+                        let state = stack.get().state();
+                        let next = state.layers.first().and_then(|layer| layer.original.as_ref());
+                        (next.map(|next| next.bind(py).clone()), state.epoch)
+                    };
                     original = next.as_ref().and_then(Function::new);
-                    removal.rebased.push((stack, below.clone().unbind()));
+                    removal.rebased.push((stack, epoch, below.clone().unbind()));
                 }
             }
         }
@@ -252,8 +252,9 @@ pub(crate) struct Removal<'py> {
     epoch: u64,
     /// Of the target, or of the original of the patch above.
     install: Option<Install<'py>>,
-    /// The stacks that get a new base instead, because that original is patched itself.
-    rebased: Vec<(Bound<'py, Stack>, StoredBody)>,
+    /// The stacks that get a new base instead, because that original is patched itself, and their
+    /// epochs when this was prepared.
+    rebased: Vec<(Bound<'py, Stack>, u64, StoredBody)>,
 }
 
 /// What a removal took away: to be dropped last, since that can run Python code.
@@ -261,7 +262,7 @@ pub(crate) struct Removal<'py> {
 pub(crate) struct Removed<'py> {
     _layer: Layer,
     _replaced: Option<Replaced<'py>>,
-    _rebased: Vec<(Bound<'py, Stack>, StoredBody)>,
+    _rebased: Vec<(Bound<'py, Stack>, u64, StoredBody)>,
     _stack: Bound<'py, Stack>,
 }
 
@@ -272,6 +273,9 @@ impl<'py> Removal<'py> {
             install.announce()?;
         }
         // From here on no Python code runs.
+        if self.rebased.iter().any(|(stack, epoch, _)| stack.get().state().epoch != *epoch) {
+            return Ok(None);
+        }
         let layer = {
             let mut state = self.stack.get().state();
             if state.epoch != self.epoch
@@ -286,7 +290,7 @@ impl<'py> Removal<'py> {
             state.layers.remove(index)
         };
         layer.patch.get().set_inactive();
-        for (stack, base) in &mut self.rebased {
+        for (stack, _, base) in &mut self.rebased {
             let mut state = stack.get().state();
             state.epoch += 1;
             std::mem::swap(&mut state.base, base);
