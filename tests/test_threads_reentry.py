@@ -222,7 +222,8 @@ class Stage:
             patch.undo()
 
     def patch_the_original(self) -> None:
-        hotpatch(function("original", 3), self.upper.original)
+        """Once the upper patch is undone, its original is the target itself."""
+        self.bodies[hotpatch(function("original", 3), self.upper.original)] = whole("original", 3)
 
     def patch_the_replacement(self) -> None:
         if isinstance(self.replacement, types.FunctionType):
