@@ -16,6 +16,7 @@ import torture
 from torture.subjects import SHORT, SUBJECTS, why_expected
 
 MODES = ["clone", "original", "undone"]
+PROCESS = "the process that ran the tests"
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -48,12 +49,13 @@ class Run:
             )
             if done.returncode == 0 and report.exists():
                 return cls(**json.loads(report.read_text(encoding="utf-8")))
-        name = "the process as a whole"
         trace = done.stderr.decode(errors="replace")[-4000:]
-        return cls(0, "", {name: f"ended with {done.returncode}"}, {name: trace})
+        return cls(0, "", {PROCESS: f"ended with {done.returncode}"}, {PROCESS: trace})
 
     def differences(self, plain: Run) -> dict[str, str]:
         """The tests that did not end as they did with nothing patched."""
+        if PROCESS in self.outcomes:
+            return {PROCESS: self.outcomes[PROCESS]}
         return {
             name: f"{plain.outcomes.get(name, 'absent')}, now {self.outcomes.get(name, 'absent')}"
             for name in plain.outcomes.keys() | self.outcomes.keys()
@@ -93,7 +95,8 @@ def judge(mode: str, subject: str, plain: Run, run: Run) -> Verdict:
         second = again.differences(again_plain)
         for name, difference in unexplained.items():
             is_steady = plain.outcomes.get(name) == again_plain.outcomes.get(name)
-            if is_steady and second.get(name) == difference:
+            is_crash = name == PROCESS  # one is enough
+            if is_crash or (is_steady and second.get(name) == difference):
                 trace = run.traces.get(name) or plain.traces.get(name, "")
                 last_lines = "\n".join(trace.splitlines()[-12:])
                 verdict.differing.append(f"{name}: {difference}\n{last_lines}")
