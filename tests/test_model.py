@@ -27,7 +27,6 @@ from hotpatch import Patch, PatchError, hotpatch, patches
 from hypothesis import HealthCheck, settings, stateful
 from hypothesis import strategies as st
 from model import (
-    PROLOGUE,
     STYLES,
     SYNTAX,
     Builtin,
@@ -107,6 +106,8 @@ class Place:
 
 
 WRAPPERS = [None, as_method, classmethod, staticmethod, property]
+WITH_ORIGINAL = ["calls the original", "keeps the original"]
+WITHOUT_ORIGINAL = ["says", "undoes itself"]
 AUTHORS = itertools.count()
 INDEX = st.integers(0, 59)
 HAS_TARGETS = stateful.precondition(lambda machine: machine.targets)
@@ -189,8 +190,13 @@ class PatchedFunctions(stateful.RuleBasedStateMachine):
         self.targets.append(Place.of_function(model, copied(place.function)))
 
     @HAS_PLACES
-    @stateful.rule(at=INDEX, name=INDEX, style=STYLES, does=st.sampled_from([*PROLOGUE]))
+    @stateful.rule(at=INDEX, name=INDEX, style=STYLES, does=st.sampled_from(WITHOUT_ORIGINAL))
     def patch_with_function(self, at: int, name: int, style: Style, does: str) -> None:
+        self.patch_around(at, name, style, does)
+
+    @HAS_PLACES
+    @stateful.rule(at=INDEX, name=INDEX, style=STYLES, does=st.sampled_from(WITH_ORIGINAL))
+    def patch_around(self, at: int, name: int, style: Style, does: str) -> None:
         place = self.place(at)
         handle: list[Any] = []
         replacement, meaning = write(place.model.kind, self.label("body"), style, does, handle)
@@ -249,22 +255,25 @@ class PatchedFunctions(stateful.RuleBasedStateMachine):
         self.apply(place.function, place, layer)
 
     @HAS_HANDLES
-    @stateful.rule(index=INDEX, is_block=st.booleans(), raises=st.booleans())
-    def undo(self, index: int, is_block: bool, raises: bool) -> None:
-        """Also a patch that is undone already."""
-        layer, patch = self.handle(index)
-        can_be_undone = layer.undo()
-        error: type[Exception] | None = KeyError if is_block and raises else None
-        error = error if can_be_undone else PatchError
-        with pytest.raises(error) if error else contextlib.nullcontext():
-            if not is_block:
-                patch.undo()
-                return
-            with patch:
-                if raises:
-                    raise KeyError
+    @stateful.rule(index=INDEX)
+    def undo(self, index: int) -> None:
+        handles = [handle for handle in self.handles if handle[0].is_active()] or self.handles
+        layer, patch = handles[index % len(handles)]
+        with contextlib.nullcontext() if layer.undo() else pytest.raises(PatchError):
+            patch.undo()
 
     @HAS_HANDLES
+    @stateful.rule(index=INDEX, raises=st.booleans())
+    def leave_block(self, index: int, raises: bool) -> None:
+        """Also that of a patch which is undone already."""
+        layer, patch = self.handle(index)
+        error: type[Exception] | None = KeyError if raises else None
+        error = error if layer.undo() else PatchError
+        with pytest.raises(error) if error else contextlib.nullcontext(), patch:
+            if raises:
+                raise KeyError
+
+    @stateful.precondition(lambda machine: len(machine.handles) > 3)
     @stateful.rule(index=INDEX)
     def drop_handle(self, index: int) -> None:
         del self.handles[index % len(self.handles)]
