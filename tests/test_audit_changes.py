@@ -167,6 +167,30 @@ def test_a_hook_that_assigns_code_in_the_middle_of_an_undo_makes_it_fail() -> No
         """)
 
 
+def test_a_hook_that_assigns_code_while_a_patch_below_is_undone_makes_it_fail() -> None:
+    run("""
+        lower = hotpatch(lambda: "lower", target)
+        upper = hotpatch(replacement, target)
+        ours = target.__code__
+
+        def on_event(event, function, replacement, by):
+            function.__code__ = (lambda: "hook").__code__
+
+        try:
+            lower.undo()
+        except PatchError as error:
+            assert "somebody else" in str(error)
+        else:
+            raise AssertionError
+        assert patches() == [lower, upper]
+        assert upper.original() == "lower"
+        on_event = lambda *arguments: None
+        target.__code__ = ours
+        lower.undo()
+        assert upper.original() == "old"
+        """)
+
+
 def test_a_hook_may_drop_every_other_reference_to_the_target() -> None:
     run("""
         import gc

@@ -14,7 +14,7 @@ use crate::raw::frame::{Place, current_module};
 use crate::raw::function::{Body, Function};
 use crate::raw::{audit, layout};
 use crate::registry;
-use crate::stack::{Layer, Stack, lost};
+use crate::stack::{Layer, Stack, changed_by_others};
 use crate::target::Target;
 use crate::trampoline;
 
@@ -162,38 +162,33 @@ pub fn apply<'py>(
     )?;
     loop {
         let seen = function.seen();
-        let known = Stack::of(function);
-        let base = match &known {
-            Some(stack) => stack.get().base(py),
+        let known =
+            Stack::with(function, |stack| stack.is_installed(function).then(|| stack.base(py)));
+        let is_patched = known.is_some();
+        let base = match known {
+            Some(base) => base.ok_or_else(|| changed_by_others(function))?,
             None => function.body()?,
         };
-        if let Some(stack) = &known {
-            stack.get().check_untouched(function)?;
-        }
         source.check_kind(function)?;
         let body = body_for(&source.function, &base, &target)?;
-        let pads = base.closure().cloned();
-        let stack = match known {
-            Some(stack) => stack,
-            None => Bound::new(py, Stack::new(target_reference.clone(), base))?,
-        };
-        let install =
-            function.prepare(seen, body.clone(), Some(stack.clone().into_any()), pads.as_ref())?;
+        let install = function.prepare(seen, body.clone(), true, base.closure())?;
         install.announce()?;
         // From here on no Python code runs until everything is in place.
         if !install.is_current() {
             continue;
         }
+        let known = if is_patched { install.take_stack() } else { None };
+        let mut stack = known.unwrap_or_else(|| Stack::new(target_reference.clone(), base));
         let sequence = NEXT_SEQUENCE.fetch_add(1, Ordering::Relaxed);
         patch.get().sequence.store(sequence, Ordering::Relaxed);
-        stack.get().push(Layer {
+        stack.push(Layer {
             patch: patch.clone().unbind(),
             replacement: replacement.clone().unbind(),
             body: body.unbind(),
             original: None,
-            _ticket: registry::enter(patch.clone().unbind()),
+            ticket: registry::enter(patch.clone().unbind()),
         });
-        let replaced = install.commit();
+        let replaced = install.commit(Some(stack));
         patch.get().active.store(true, Ordering::Relaxed);
         drop(replaced);
         return Ok(patch);
@@ -245,10 +240,10 @@ pub fn patches<'py>(
 ) -> Result<Vec<Bound<'py, Patch>>, Error> {
     let mut found = match target {
         None => registry::active(py),
-        Some(target) => match Stack::of(&Target::resolve(target)?.function) {
-            Some(stack) => stack.get().patches(py),
-            None => Vec::new(),
-        },
+        Some(target) => {
+            let function = Target::resolve(target)?.function;
+            Stack::with(&function, |stack| stack.patches(py)).unwrap_or_default()
+        }
     };
     if let Some(by) = by {
         let by = plain(by)?;
@@ -303,8 +298,9 @@ impl Patch {
     #[getter]
     fn replacement<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         self.function(py)
-            .and_then(|function| Stack::of(&function))
-            .and_then(|stack| stack.get().replacement(py, self.sequence()))
+            .and_then(|function| {
+                Stack::with(&function, |stack| stack.replacement(py, self.sequence()))?
+            })
             .or_else(|| self.remembered(py))
     }
 
@@ -341,14 +337,11 @@ impl Patch {
                 "the target of this patch is gone, and its original with it".into(),
             ));
         };
-        match Stack::of(&function) {
-            Some(stack) => {
-                let original = stack.get().original(&function, self.sequence())?;
-                Ok(original.unwrap_or_else(|| function.into_any()))
-            }
-            None if self.is_active(py) => Err(lost(&function)),
-            None => Ok(function.into_any()),
+        if self.is_active(py) && Stack::with(&function, |_| ()).is_none() {
+            return Err(changed_by_others(&function));
         }
+        let original = Stack::original(&function, self.sequence())?;
+        Ok(original.unwrap_or_else(|| function.into_any()))
     }
 
     /// Take the patch back, in any order with other patches of the target.
@@ -364,22 +357,14 @@ impl Patch {
         while self.active.load(Ordering::Relaxed)
             && let Some(function) = self.function(py)
         {
-            let Some(stack) = Stack::of(&function) else {
-                return Err(lost(&function));
-            };
-            let Some(replacement) = stack.get().replacement(py, self.sequence()) else {
-                return Err(lost(&function));
-            };
+            let removal = Stack::prepare_removal(function.clone(), self.sequence())?;
+            let replacement = removal.replacement.clone();
             if !is_announced {
-                stack.get().check_untouched(&function)?;
                 let by = self.by.bind(py);
                 audit::raise(c"hotpatch.undo", function.as_any(), &replacement, by)?;
                 is_announced = true;
             }
             let weak = PyWeakrefReference::new(&replacement).ok(); // not every object can have one
-            let Some(removal) = Stack::prepare_removal(&stack, &function, self.sequence())? else {
-                continue;
-            };
             let Some(removed) = removal.commit()? else {
                 continue;
             };
@@ -387,7 +372,8 @@ impl Patch {
                 let mut undone = self.undone.lock().unwrap_or_else(PoisonError::into_inner);
                 std::mem::replace(&mut *undone, weak.map(Bound::unbind))
             };
-            drop((forgotten, removed));
+            removed.release();
+            drop(forgotten);
             return Ok(());
         }
         Ok(())

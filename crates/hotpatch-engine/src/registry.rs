@@ -1,7 +1,7 @@
 //! Every active patch of the process, so that they can be listed.
 //!
 //! A [`Patch`] holds its target weakly and its replacement not at all, so this list keeps neither
-//! alive. An entry goes with its [`Ticket`], and that with the patch's place in the target's stack.
+//! alive. An entry goes with the patch's place in the target's stack, which has the [`Ticket`].
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -17,7 +17,8 @@ struct Entries {
     free: Vec<usize>,
 }
 
-/// The right to a place in the list: the patch is listed until this is dropped.
+/// A place in the list.
+#[must_use = "a patch is listed until its ticket is given back"]
 pub(crate) struct Ticket {
     place: usize,
 }
@@ -39,14 +40,13 @@ pub(crate) fn enter(patch: Py<Patch>) -> Ticket {
     Ticket { place: entries.places.len() - 1 }
 }
 
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        let patch = {
-            let mut entries = entries();
-            entries.free.push(self.place);
-            entries.places[self.place].take()
-        };
-        drop(patch);
+impl Ticket {
+    /// Takes the patch off the list.
+    #[must_use = "dropping this can run Python code: say where"]
+    pub(crate) fn give_back(self, py: Python<'_>) -> Option<Bound<'_, Patch>> {
+        let mut entries = entries();
+        entries.free.push(self.place);
+        entries.places[self.place].take().map(|patch| patch.into_bound(py))
     }
 }
 

@@ -3,10 +3,6 @@
 //! A stack belongs to its function: it hangs on the closure (`raw::closure`), where the garbage
 //! collector finds it and Python code does not. Nothing else owns it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
-
-use pyo3::exceptions::PySystemError;
-use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use smallvec::SmallVec;
@@ -18,15 +14,9 @@ use crate::raw::function::{Body, Function, Install, Replaced, StoredBody};
 use crate::registry::Ticket;
 
 /// The patches of one function.
-#[pyclass(frozen, module = "hotpatch._native")]
 pub(crate) struct Stack {
     /// The function. A copy of it (`types.FunctionType`) can have its closure, but not its patches.
     target: Py<PyWeakrefReference>,
-    // Locked for a few moves of pointers, never while Python code can run.
-    state: Mutex<State>,
-}
-
-struct State {
     /// What the function did before the first patch.
     base: StoredBody,
     /// The patches, oldest first. The body of the last is the one that is installed.
@@ -42,17 +32,76 @@ pub(crate) struct Layer {
     pub(crate) body: StoredBody,
     /// The function that does what lies below, once somebody has asked for it.
     pub(crate) original: Option<Py<PyAny>>,
-    pub(crate) _ticket: Ticket,
+    pub(crate) ticket: Ticket,
 }
 
-impl Drop for Layer {
+/// What is left of a layer.
+#[must_use = "dropping this can run Python code: say where"]
+struct Retired<'py> {
+    _references: (Bound<'py, Patch>, Option<Bound<'py, Patch>>, Bound<'py, PyAny>, Body<'py>),
+    _original: Option<Bound<'py, PyAny>>,
+}
+
+impl Layer {
     /// The target is gone, or the patch was undone.
-    fn drop(&mut self) {
-        self.patch.get().set_inactive();
+    fn retire(self, py: Python<'_>) -> Retired<'_> {
+        let Self { patch, replacement, body, original, ticket } = self;
+        patch.get().set_inactive();
+        let listed = ticket.give_back(py);
+        Retired {
+            _references: (
+                patch.into_bound(py),
+                listed,
+                replacement.into_bound(py),
+                body.into_bound(py),
+            ),
+            _original: original.map(|original| original.into_bound(py)),
+        }
     }
 }
 
-impl State {
+impl Stack {
+    pub(crate) fn new(target: Bound<'_, PyWeakrefReference>, base: Body<'_>) -> Box<Self> {
+        let (target, base) = (target.unbind(), base.unbind());
+        Box::new(Self { target, base, layers: SmallVec::new(), epoch: 0 })
+    }
+
+    /// Looks at the stack of a function, or returns `None` if the function is not patched.
+    ///
+    /// If `action` were to run Python code, that would find no stack.
+    pub(crate) fn with<T>(
+        function: &Function<'_>,
+        action: impl FnOnce(&mut Self) -> T,
+    ) -> Option<T> {
+        let closure = Closure::of(&function.closure()?)?;
+        let mut stack = closure.take_stack()?;
+        let target = stack.target.bind(function.as_any().py()).upgrade();
+        let is_its_own = target.is_some_and(|target| target.is(function.as_any()));
+        let outcome = is_its_own.then(|| action(&mut stack));
+        closure.hang(stack);
+        outcome
+    }
+
+    /// Everything that the garbage collector has to know of.
+    // It has no way to clear a stack: every cycle through one passes through its function, which it
+    // does clear. Were the stack cleared first, the dicts that frames borrow could go early.
+    pub(crate) fn references(&self, mut visit: impl FnMut(&Py<PyAny>)) {
+        self.base.references().for_each(&mut visit);
+        for layer in &self.layers {
+            visit(layer.patch.as_any());
+            visit(&layer.replacement);
+            layer.original.iter().for_each(&mut visit);
+            layer.body.references().for_each(&mut visit);
+        }
+    }
+
+    /// The function is gone, or its last patch was undone. This can run Python code.
+    pub(crate) fn release(self, py: Python<'_>) {
+        let Self { target, base, layers, epoch: _ } = self;
+        let retired: SmallVec<[_; 1]> = layers.into_iter().map(|layer| layer.retire(py)).collect();
+        drop((retired, base.into_bound(py), target.into_bound(py)));
+    }
+
     fn position(&self, sequence: u64) -> Option<usize> {
         self.layers.binary_search_by_key(&sequence, |layer| layer.patch.get().sequence()).ok()
     }
@@ -64,56 +113,15 @@ impl State {
             _ => &self.layers[index - 1].body,
         }
     }
-}
-
-#[pymethods]
-impl Stack {
-    // There is no `__clear__`: every cycle through a stack passes through its function, which the
-    // collector clears. Were the stack cleared first, the dicts that frames borrow could go early.
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        let state = match self.state.try_lock() {
-            Ok(state) => state,
-            Err(TryLockError::Poisoned(error)) => error.into_inner(),
-            // Visiting nothing makes the collector keep everything until the next time.
-            Err(TryLockError::WouldBlock) => return Ok(()),
-        };
-        state.base.references().try_for_each(|object| visit.call(object))?;
-        for layer in &state.layers {
-            visit.call(&layer.patch)?;
-            visit.call(&layer.replacement)?;
-            visit.call(&layer.original)?;
-            layer.body.references().try_for_each(|object| visit.call(object))?;
-        }
-        Ok(())
-    }
-}
-
-impl Stack {
-    pub(crate) fn new(target: Bound<'_, PyWeakrefReference>, base: Body<'_>) -> Self {
-        let state = State { base: base.unbind(), layers: SmallVec::new(), epoch: 0 };
-        Self { target: target.unbind(), state: Mutex::new(state) }
-    }
-
-    /// The stack of a function that is patched.
-    pub(crate) fn of<'py>(function: &Function<'py>) -> Option<Bound<'py, Self>> {
-        let stack: Bound<'py, Self> =
-            Closure::of(&function.closure()?)?.stack()?.cast_into().ok()?;
-        let target = stack.get().target.bind(stack.py()).upgrade()?;
-        target.is(function.as_any()).then_some(stack)
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 
     /// What the function did before the first patch.
     pub(crate) fn base<'py>(&self, py: Python<'py>) -> Body<'py> {
-        self.state().base.bind(py)
+        self.base.bind(py)
     }
 
     /// The patches, oldest first.
     pub(crate) fn patches<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, Patch>> {
-        self.state().layers.iter().map(|layer| layer.patch.clone_ref(py).into_bound(py)).collect()
+        self.layers.iter().map(|layer| layer.patch.bind(py).clone()).collect()
     }
 
     /// What a patch of this stack was made with.
@@ -122,117 +130,126 @@ impl Stack {
         py: Python<'py>,
         sequence: u64,
     ) -> Option<Bound<'py, PyAny>> {
-        let state = self.state();
-        let layer = &state.layers[state.position(sequence)?];
-        Some(layer.replacement.clone_ref(py).into_bound(py))
+        Some(self.layers[self.position(sequence)?].replacement.bind(py).clone())
     }
 
-    /// Fails if `function` does not do what the newest patch says: somebody else has changed it.
-    pub(crate) fn check_untouched(&self, function: &Function<'_>) -> Result<(), Error> {
-        if self.state().layers.last().is_none_or(|layer| function.has_body(&layer.body)) {
-            return Ok(());
-        }
-        Err(changed_by_others(function))
+    /// Whether `function` does what the newest patch says: nobody else has changed it.
+    pub(crate) fn is_installed(&self, function: &Function<'_>) -> bool {
+        self.layers.last().is_none_or(|layer| function.has_body(&layer.body))
     }
 
-    /// Puts a patch on top. No Python code runs in here.
-    pub(crate) fn push(&self, layer: Layer) {
-        let mut state = self.state();
-        state.epoch += 1;
-        state.layers.push(layer);
+    /// Puts a patch on top.
+    pub(crate) fn push(&mut self, layer: Layer) {
+        self.epoch += 1;
+        self.layers.push(layer);
     }
 
-    /// The function that does what lies below the patch numbered `sequence`.
+    /// The function that does what lies below the patch of `function` numbered `sequence`.
     ///
     /// For a patch that was undone it is what would lie below if it still had its place.
     /// `None` means that nothing lies above that place, so that the target itself is it.
     pub(crate) fn original<'py>(
-        &self,
         function: &Function<'py>,
         sequence: u64,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = function.as_any().py();
         loop {
-            let (index, epoch, below) = {
-                let state = self.state();
-                let index =
-                    state.layers.partition_point(|layer| layer.patch.get().sequence() < sequence);
-                let Some(layer) = state.layers.get(index) else {
-                    return Ok(None);
-                };
-                if let Some(original) = &layer.original {
-                    return Ok(Some(original.clone_ref(py).into_bound(py)));
-                }
-                (index, state.epoch, state.below(index).bind(py))
+            let found = Self::with(function, |stack| {
+                let sequence_of = |layer: &Layer| layer.patch.get().sequence();
+                let index = stack.layers.partition_point(|layer| sequence_of(layer) < sequence);
+                let layer = stack.layers.get(index)?;
+                Some(match &layer.original {
+                    Some(original) => Ok(original.bind(py).clone()),
+                    None => Err((index, stack.epoch, stack.below(index).bind(py))),
+                })
+            });
+            let (index, epoch, below) = match found.flatten() {
+                None => return Ok(None),
+                Some(Ok(original)) => return Ok(Some(original)),
+                Some(Err(missing)) => missing,
             };
             let twin = function.twin(below)?.into_any();
-            let mut state = self.state();
-            if state.epoch == epoch && state.layers[index].original.is_none() {
-                state.epoch += 1;
-                state.layers[index].original = Some(twin.clone().unbind());
+            let is_kept = Self::with(function, |stack| {
+                let is_current = stack.epoch == epoch;
+                if is_current {
+                    stack.epoch += 1;
+                    stack.layers[index].original = Some(twin.clone().unbind());
+                }
+                is_current
+            });
+            if is_kept == Some(true) {
                 return Ok(Some(twin));
             }
         }
     }
 
-    /// Gets everything ready for taking the patch numbered `sequence` out of the stack.
+    /// Gets everything ready for taking the patch numbered `sequence` off `function`.
     ///
-    /// `None` means that it is not in the stack any more.
-    pub(crate) fn prepare_removal<'py>(
-        this: &Bound<'py, Self>,
-        function: &Function<'py>,
+    /// # Errors
+    ///
+    /// `PatchError` if the function does not know of that patch any more.
+    pub(crate) fn prepare_removal(
+        function: Function<'_>,
         sequence: u64,
-    ) -> Result<Option<Removal<'py>>, Error> {
-        let py = this.py();
+    ) -> Result<Removal<'_>, Error> {
+        let py = function.as_any().py();
         let seen = function.seen();
-        this.get().check_untouched(function)?;
-        let (below, base, above, is_only, epoch) = {
-            let state = this.get().state();
-            let Some(index) = state.position(sequence) else {
-                return Ok(None);
-            };
-            (
-                state.below(index).bind(py),
-                state.base.bind(py),
-                state.layers.get(index + 1).map(|above| {
-                    above.original.as_ref().map(|original| original.clone_ref(py).into_bound(py))
-                }),
-                state.layers.len() == 1,
-                state.epoch,
-            )
+        let found = Self::with(&function, |stack| {
+            let index = stack.position(sequence).filter(|_| stack.is_installed(&function))?;
+            let above = stack
+                .layers
+                .get(index + 1)
+                .map(|above| above.original.as_ref().map(|original| original.bind(py).clone()));
+            Some((
+                stack.layers[index].replacement.bind(py).clone(),
+                stack.below(index).bind(py),
+                stack.base.closure(py),
+                above,
+                stack.layers.len() == 1,
+                stack.epoch,
+            ))
+        });
+        let Some((replacement, below, base, above, is_only, epoch)) = found.flatten() else {
+            return Err(changed_by_others(&function));
         };
-        let mut removal =
-            Removal { stack: this.clone(), sequence, epoch, install: None, rebased: Vec::new() };
-        match above {
-            None => {
-                let stack = (!is_only).then(|| this.clone().into_any());
-                removal.install = Some(function.prepare(seen, below, stack, base.closure())?);
-            }
-            Some(None) => {}
-            Some(Some(original)) => {
-                // Whoever has patched that function has put a stack of its own on it.
-                let mut original = Function::new(&original);
-                while let Some(function) = original.take() {
-                    let Some(stack) = Self::of(&function) else {
-                        let seen = function.seen();
-                        removal.install = Some(function.prepare(seen, below, None, None)?);
-                        break;
-                    };
-                    let (next, epoch) = {
-                        let state = stack.get().state();
-                        let next = state.layers.first().and_then(|layer| layer.original.as_ref());
-                        (next.map(|next| next.bind(py).clone()), state.epoch)
-                    };
-                    original = next.as_ref().and_then(Function::new);
-                    removal.rebased.push((stack, epoch, below.clone().unbind()));
-                }
-            }
-        }
-        Ok(Some(removal))
+        let is_newest = above.is_none();
+        let mut rebased = Vec::new();
+        let install = match above {
+            None => Some(function.prepare(seen, below, !is_only, base.as_ref())?),
+            Some(None) => None,
+            Some(Some(original)) => install_in_original(&original, below, &mut rebased)?,
+        };
+        Ok(Removal { function, replacement, sequence, epoch, is_newest, install, rebased })
     }
 }
 
-fn changed_by_others(function: &Function<'_>) -> Error {
+/// Gets everything ready for `original` to do what `body` says.
+///
+/// Whoever has patched that function has put a stack of its own on it. That stack then gets a new base,
+/// and the body goes into the original of its first patch.
+fn install_in_original<'py>(
+    original: &Bound<'py, PyAny>,
+    body: Body<'py>,
+    rebased: &mut Vec<Rebased<'py>>,
+) -> PyResult<Option<Install<'py>>> {
+    let py = original.py();
+    let mut next = Function::new(original);
+    while let Some(function) = next.take() {
+        let seen = function.seen();
+        let Some((original, epoch)) = Stack::with(&function, |stack| {
+            let original = stack.layers.first().and_then(|layer| layer.original.as_ref());
+            (original.map(|original| original.bind(py).clone()), stack.epoch)
+        }) else {
+            return Ok(Some(function.prepare(seen, body, false, None)?));
+        };
+        next = original.as_ref().and_then(Function::new);
+        rebased.push(Rebased { function, epoch, base: body.clone().unbind() });
+    }
+    Ok(None)
+}
+
+/// For a function of which somebody else has changed the body, or taken the patches away.
+pub(crate) fn changed_by_others(function: &Function<'_>) -> Error {
     Error::patch(format!(
         "{} was changed by somebody else since hotpatch patched it (its __code__, __defaults__ or \
          __kwdefaults__ is not what the newest patch installed); take that change back first",
@@ -240,66 +257,87 @@ fn changed_by_others(function: &Function<'_>) -> Error {
     ))
 }
 
-/// For a patch that says it is active while its target knows nothing of it.
-pub(crate) fn lost(function: &Function<'_>) -> Error {
-    changed_by_others(function)
+/// A patched function whose stack gets another base.
+struct Rebased<'py> {
+    function: Function<'py>,
+    /// That of its stack when this was prepared.
+    epoch: u64,
+    base: StoredBody,
 }
 
 /// A removal that is ready to be carried out.
 pub(crate) struct Removal<'py> {
-    stack: Bound<'py, Stack>,
+    function: Function<'py>,
+    pub(crate) replacement: Bound<'py, PyAny>,
     sequence: u64,
     epoch: u64,
+    is_newest: bool,
     /// Of the target, or of the original of the patch above.
     install: Option<Install<'py>>,
-    /// The stacks that get a new base instead, because that original is patched itself, and their
-    /// epochs when this was prepared.
-    rebased: Vec<(Bound<'py, Stack>, u64, StoredBody)>,
+    rebased: Vec<Rebased<'py>>,
 }
 
-/// What a removal took away: to be dropped last, since that can run Python code.
-#[must_use = "dropping this can run Python code: say where"]
+/// What a removal took away.
+#[must_use = "releasing this can run Python code: say where"]
 pub(crate) struct Removed<'py> {
-    _layer: Layer,
+    _layer: Retired<'py>,
     _replaced: Option<Replaced<'py>>,
-    _rebased: Vec<(Bound<'py, Stack>, u64, StoredBody)>,
-    _stack: Bound<'py, Stack>,
+    _rebased: Vec<Rebased<'py>>,
+    stack: Option<Box<Stack>>,
+    function: Function<'py>,
 }
 
 impl<'py> Removal<'py> {
     /// Carries it out, or returns `None` if somebody has changed something since it was prepared.
-    pub(crate) fn commit(mut self) -> PyResult<Option<Removed<'py>>> {
-        if let Some(install) = &self.install {
+    pub(crate) fn commit(self) -> PyResult<Option<Removed<'py>>> {
+        let Self { function, sequence, epoch, is_newest, install, mut rebased, .. } = self;
+        let py = function.as_any().py();
+        if let Some(install) = &install {
             install.announce()?;
         }
         // From here on no Python code runs.
-        if self.rebased.iter().any(|(stack, epoch, _)| stack.get().state().epoch != *epoch) {
+        let is_current = |other: &Rebased<'_>| {
+            Stack::with(&other.function, |stack| stack.epoch) == Some(other.epoch)
+        };
+        if !rebased.iter().all(is_current) || !install.as_ref().is_none_or(Install::is_current) {
             return Ok(None);
         }
-        let layer = {
-            let mut state = self.stack.get().state();
-            if state.epoch != self.epoch
-                || self.install.as_ref().is_some_and(|install| !install.is_current())
-            {
-                return Ok(None);
-            }
-            let Some(index) = state.position(self.sequence) else {
-                return Err(PySystemError::new_err("a stack of patches has lost one"));
-            };
-            state.epoch += 1;
-            state.layers.remove(index)
+        let layer = Stack::with(&function, |stack| {
+            let is_current = stack.epoch == epoch && stack.is_installed(&function);
+            let index = stack.position(sequence).filter(|_| is_current)?;
+            stack.epoch += 1;
+            Some(stack.layers.remove(index))
+        });
+        let Some(layer) = layer.flatten() else {
+            return Ok(None);
         };
-        layer.patch.get().set_inactive();
-        for (stack, _, base) in &mut self.rebased {
-            let mut state = stack.get().state();
-            state.epoch += 1;
-            std::mem::swap(&mut state.base, base);
+        let layer = layer.retire(py);
+        for Rebased { function, base, .. } in &mut rebased {
+            Stack::with(function, |stack| {
+                stack.epoch += 1;
+                std::mem::swap(&mut stack.base, base);
+            });
+        }
+        let (mut replaced, mut empty) = (None, None);
+        if let Some(install) = install {
+            let mut stack = if is_newest { install.take_stack() } else { None };
+            empty = stack.take_if(|stack| stack.layers.is_empty());
+            replaced = Some(install.commit(stack));
         }
         Ok(Some(Removed {
             _layer: layer,
-            _replaced: self.install.map(Install::commit),
-            _rebased: self.rebased,
-            _stack: self.stack,
+            _replaced: replaced,
+            _rebased: rebased,
+            stack: empty,
+            function,
         }))
+    }
+}
+
+impl Removed<'_> {
+    pub(crate) fn release(mut self) {
+        if let Some(stack) = self.stack.take() {
+            (*stack).release(self.function.as_any().py());
+        }
     }
 }

@@ -6,14 +6,16 @@
 //!
 //! ```text
 //!   ob_size counts these      and nobody but this file sees these
-//!  ┌───────────┬───────────┐ ┌─────────┬───────────────┬──────────────┬──────┐
-//!  │ cell 0    │ cell n-1  │ │ padding │ stack or None │ kept objects │ NULL │
-//!  └───────────┴───────────┘ └─────────┴───────────────┴──────────────┴──────┘
+//!  ┌───────────┬───────────┐ ┌─────────┬──────┬──────────────┬──────┬───────┐
+//!  │ cell 0    │ cell n-1  │ │ padding │ NULL │ kept objects │ NULL │ stack │
+//!  └───────────┴───────────┘ └─────────┴──────┴──────────────┴──────┴───────┘
 //! ```
 //!
 //! *Padding* are cells behind those of the code that is installed: a call that was binding its
 //! arguments when the body was swapped still copies as many cells as its own code has
 //! (`COPY_FREE_VARS`, Python/bytecodes.c), and reads them without looking at the length.
+//!
+//! The *stack* are the patches of the function: a `Box` that this tuple owns, or NULL.
 
 use std::cell::{Cell, RefCell};
 use std::ffi::{c_int, c_void};
@@ -23,27 +25,28 @@ use std::ptr;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::types::PyTuple;
 use smallvec::SmallVec;
+
+use crate::stack::Stack;
 
 static TYPE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
 /// A few references.
 pub(crate) type Few<'py> = SmallVec<[Bound<'py, PyAny>; 4]>;
 
-/// What a closure tuple keeps alive behind the cells that it shows.
+/// What a closure tuple keeps alive behind the cells that it shows, its stack apart.
 #[derive(Default)]
 pub(crate) struct Hidden<'py> {
     /// Cells.
     pub(crate) padding: Few<'py>,
-    /// The patches of the function. Never a cell.
-    pub(crate) stack: Option<Bound<'py, PyAny>>,
     /// Globals and builtins, mostly: any objects.
     pub(crate) kept: Few<'py>,
 }
 
 impl Hidden<'_> {
     pub(crate) fn is_empty(&self) -> bool {
-        self.padding.is_empty() && self.stack.is_none() && self.kept.is_empty()
+        self.padding.is_empty() && self.kept.is_empty()
     }
 }
 
@@ -51,10 +54,10 @@ impl Hidden<'_> {
 pub(crate) struct Closure<'py>(Bound<'py, PyAny>);
 
 impl<'py> Closure<'py> {
-    /// Makes a tuple that shows `cells` and also owns what is in `hidden`.
+    /// Makes a tuple that shows `cells`, also owns what is in `hidden`, and has no stack yet.
     pub(crate) fn new(
         py: Python<'py>,
-        cells: Vec<Bound<'py, PyAny>>,
+        cells: Option<&Bound<'py, PyTuple>>,
         hidden: Hidden<'py>,
     ) -> PyResult<Self> {
         // Not `get_or_init`: the collector can run finalizers in between, and they can come here.
@@ -64,23 +67,29 @@ impl<'py> Closure<'py> {
             let class = make_type(py)?;
             TYPE.get_or_init(py, || class)
         };
-        let shown = cells.len().cast_signed();
-        let total = shown + (hidden.padding.len() + 1 + hidden.kept.len()).cast_signed();
+        let shown = cells.map_or(0, PyTupleMethods::len);
+        let cells_end = shown + hidden.padding.len();
+        let total = cells_end + 1 + hidden.kept.len() + 1 + 1;
         // SAFETY: `class` is a ready type with `tp_itemsize` of a pointer. The memory comes zeroed
-        // (PyType_GenericAlloc, Objects/typeobject.c), so that the item behind the last is NULL.
-        let raw = unsafe { ffi::PyType_GenericAlloc(class.as_ptr().cast(), total + 1) };
+        // (PyType_GenericAlloc, Objects/typeobject.c): the two ends and the stack are NULL.
+        let raw = unsafe { ffi::PyType_GenericAlloc(class.as_ptr().cast(), total.cast_signed()) };
         // SAFETY: the result is a new reference, or NULL with an error set.
         let closure = unsafe { Bound::from_owned_ptr_or_err(py, raw) }?;
-        let stack = hidden.stack.unwrap_or_else(|| py.None().into_bound(py));
-        let items = cells.into_iter().chain(hidden.padding).chain([stack]).chain(hidden.kept);
-        for (index, item) in items.enumerate() {
-            let slot = item_slot(raw, index);
-            // SAFETY: `index < total`, so the slot is inside the object; it holds NULL, and the
-            // object takes over the reference. Nothing ran since the allocation that could see it.
-            unsafe { slot.write(item.into_ptr()) };
+        let fill = |first: usize, items: &mut dyn Iterator<Item = Bound<'py, PyAny>>| {
+            for (index, item) in items.enumerate() {
+                let slot = item_slot(raw, first + index);
+                // SAFETY: the slot is one of the `total` in the object; it holds NULL, and the object
+                // takes over the reference. Nothing ran since the allocation that could see it.
+                unsafe { slot.write(item.into_ptr()) };
+            }
+        };
+        if let Some(cells) = cells {
+            fill(0, &mut cells.iter());
         }
+        fill(shown, &mut hidden.padding.into_iter());
+        fill(cells_end + 1, &mut hidden.kept.into_iter());
         // SAFETY: `raw` is live and a variable-size object; `shown` is not more than was allocated.
-        unsafe { (*raw.cast::<ffi::PyVarObject>()).ob_size = shown };
+        unsafe { (*raw.cast::<ffi::PyVarObject>()).ob_size = shown.cast_signed() };
         #[cfg(Py_3_14)]
         // SAFETY: `raw` has the layout of a tuple; -1 is "not computed yet" (tupleobject.h, 3.14).
         unsafe {
@@ -92,35 +101,45 @@ impl<'py> Closure<'py> {
     /// Returns `None` if [`Closure::new`] did not make `object`.
     pub(crate) fn of(object: &Bound<'py, PyAny>) -> Option<Self> {
         let class = TYPE.get(object.py())?;
-        object.get_type().is(class).then(|| Self(object.clone()))
+        let is_ours = object.get_type_ptr().cast() == class.as_ptr();
+        is_ours.then(|| Self(object.clone()))
     }
 
     /// The cells that the tuple shows.
     pub(crate) fn cells(&self) -> Vec<Bound<'py, PyAny>> {
-        self.items().take(self.shown()).collect()
+        self.run_from(0).take(self.shown()).collect()
     }
 
-    /// How many more cells there are behind them.
-    pub(crate) fn padding(&self) -> usize {
-        self.items().skip(self.shown()).take_while(is_cell).count()
-    }
-
-    /// The patches of the function.
-    pub(crate) fn stack(&self) -> Option<Bound<'py, PyAny>> {
-        self.behind_the_cells().next().filter(|stack| !stack.is_none())
+    /// How many cells there are, those behind the shown ones included.
+    pub(crate) fn cell_count(&self) -> usize {
+        run(self.0.as_ptr(), 0).count()
     }
 
     /// What else it keeps alive.
     pub(crate) fn kept(&self) -> impl Iterator<Item = Bound<'py, PyAny>> {
-        self.behind_the_cells().skip(1)
+        self.run_from(self.cell_count() + 1)
     }
 
-    fn behind_the_cells(&self) -> impl Iterator<Item = Bound<'py, PyAny>> {
-        self.items().skip(self.shown()).skip_while(is_cell)
+    /// Takes the stack off, to look at it for a moment or to hang it elsewhere.
+    ///
+    /// Until it hangs again the garbage collector does not see what the stack keeps alive, and takes
+    /// all of that for reachable.
+    pub(crate) fn take_stack(&self) -> Option<Box<Stack>> {
+        take_stack(self.0.as_ptr())
     }
 
-    pub(crate) fn into_any(self) -> Bound<'py, PyAny> {
-        self.0
+    /// Hangs a stack on it.
+    pub(crate) fn hang(&self, stack: Box<Stack>) {
+        let slot = stack_slot(self.0.as_ptr());
+        // SAFETY: `self.0` is live, so the slot is inside of it. Whoever reads or writes it has the
+        // GIL, as this thread has, and runs no Python code meanwhile.
+        let before = unsafe { slot.replace(Box::into_raw(stack)) };
+        debug_assert!(before.is_null(), "a function has one stack");
+    }
+
+    /// The closure as a function has it.
+    pub(crate) fn as_any(&self) -> &Bound<'py, PyAny> {
+        &self.0
     }
 
     fn shown(&self) -> usize {
@@ -129,19 +148,13 @@ impl<'py> Closure<'py> {
         usize::try_from(size).unwrap_or(0)
     }
 
-    fn items(&self) -> impl Iterator<Item = Bound<'py, PyAny>> {
+    fn run_from(&self, first: usize) -> impl Iterator<Item = Bound<'py, PyAny>> {
         let py = self.0.py();
-        raw_items(self.0.as_ptr()).map(move |item| {
+        run(self.0.as_ptr(), first).map(move |item| {
             // SAFETY: `self.0` owns its items, and they are never taken out while it is alive.
             unsafe { Bound::from_borrowed_ptr(py, item) }
         })
     }
-}
-
-fn is_cell(object: &Bound<'_, PyAny>) -> bool {
-    // SAFETY: `object` is live.
-    let checked = unsafe { ffi::PyCell_Check(object.as_ptr()) };
-    checked == 1
 }
 
 /// Where item `index` of a closure tuple is.
@@ -150,15 +163,36 @@ fn item_slot(closure: *mut ffi::PyObject, index: usize) -> *mut *mut ffi::PyObje
     closure.wrapping_byte_add(offset).cast::<*mut ffi::PyObject>().wrapping_add(index)
 }
 
-/// The items of a closure tuple up to the NULL behind the last.
-fn raw_items(closure: *mut ffi::PyObject) -> impl Iterator<Item = *mut ffi::PyObject> {
-    (0..)
+/// The items of a closure tuple from `first` up to the next NULL.
+fn run(closure: *mut ffi::PyObject, first: usize) -> impl Iterator<Item = *mut ffi::PyObject> {
+    (first..)
         .map(move |index| {
-            // SAFETY: every item before this one was not NULL, and `Closure::new` allocated one NULL
-            // more than there are items, so the slot is inside the object.
+            // SAFETY: every item before this one was not NULL, and `Closure::new` puts a NULL behind
+            // the cells and one behind the kept objects, so the slot is inside the object.
             unsafe { item_slot(closure, index).read() }
         })
         .take_while(|item| !item.is_null())
+}
+
+/// All the items of a closure tuple.
+fn items(closure: *mut ffi::PyObject) -> impl Iterator<Item = *mut ffi::PyObject> {
+    run(closure, 0).chain(run(closure, run(closure, 0).count() + 1))
+}
+
+/// Where the stack of a closure tuple is: behind the second NULL.
+fn stack_slot(closure: *mut ffi::PyObject) -> *mut *mut Stack {
+    let kept = run(closure, 0).count() + 1;
+    let end = kept + run(closure, kept).count();
+    item_slot(closure, end + 1).cast()
+}
+
+fn take_stack(closure: *mut ffi::PyObject) -> Option<Box<Stack>> {
+    let slot = stack_slot(closure);
+    // SAFETY: callers pass a closure tuple that is still allocated, so the slot is inside of it. They
+    // have the GIL, as whoever else reads or writes the slot, and run no Python code meanwhile.
+    let stack = unsafe { slot.replace(ptr::null_mut()) };
+    // SAFETY: what is in the slot came from `Box::into_raw`, and now it is in no slot any more.
+    (!stack.is_null()).then(|| unsafe { Box::from_raw(stack) })
 }
 
 /// Makes the heap type: a tuple with a traversal and a destructor that see the hidden items.
@@ -199,12 +233,19 @@ extern "C" fn traverse(
     let class = unsafe { ffi::Py_TYPE(closure) };
     // SAFETY: `visit` and `context` come from the collector for exactly this.
     let mut result = unsafe { visit(class.cast(), context) };
-    for item in raw_items(closure) {
-        if result != 0 {
-            break;
+    let mut visit = |item| {
+        if result == 0 {
+            // SAFETY: as above, and `item` is a live object that `closure` owns.
+            result = unsafe { visit(item, context) };
         }
-        // SAFETY: as above, and `item` is a live object that `closure` owns.
-        result = unsafe { visit(item, context) };
+    };
+    items(closure).for_each(&mut visit);
+    // SAFETY: the slot is inside of the live object.
+    let stack = unsafe { stack_slot(closure).read() };
+    // SAFETY: the slot holds NULL or a stack that `closure` owns. Whoever changes a stack takes it out
+    // of its slot first, so nothing else refers to it.
+    if let Some(stack) = unsafe { stack.as_ref() } {
+        stack.references(|object| visit(object.as_ptr()));
     }
     result
 }
@@ -241,7 +282,12 @@ extern "C" fn dealloc(closure: *mut ffi::PyObject) {
 
 /// The end of a closure tuple to which no reference is left.
 fn destroy(closure: *mut ffi::PyObject) {
-    for item in raw_items(closure) {
+    if let Some(stack) = take_stack(closure) {
+        // SAFETY: CPython destroys objects with the GIL held.
+        let py = unsafe { Python::assume_attached() };
+        (*stack).release(py);
+    }
+    for item in items(closure) {
         // SAFETY: `closure` owned this reference, and nobody can read the slot any more.
         unsafe { ffi::Py_DECREF(item) };
     }
@@ -255,53 +301,72 @@ fn destroy(closure: *mut ffi::PyObject) {
 
 #[cfg(test)]
 mod tests {
-    use pyo3::types::PyTuple;
+    use pyo3::types::{PyDict, PyWeakrefReference};
 
     use super::*;
+    use crate::raw::function::Function;
 
     fn cell<'py>(value: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
         let types = value.py().import("types").unwrap();
         types.getattr("CellType").unwrap().call1((value,)).unwrap()
     }
 
+    fn reference_count(object: &Bound<'_, PyAny>) -> usize {
+        let sys = object.py().import("sys").unwrap();
+        sys.call_method1("getrefcount", (object,)).unwrap().extract().unwrap()
+    }
+
     #[test]
     fn shows_the_cells_and_keeps_the_rest() {
         Python::attach(|py| {
             let one = cell(py.None().bind(py));
-            let kept = pyo3::types::PyDict::new(py);
-            let count = || -> usize {
-                let sys = py.import("sys").unwrap();
-                sys.call_method1("getrefcount", (&kept,)).unwrap().extract().unwrap()
-            };
-            let before = count();
+            let kept = PyDict::new(py).into_any();
+            let before = reference_count(&kept);
             let hidden = Hidden {
                 padding: [one.clone(), one.clone()].into_iter().collect(),
-                stack: None,
-                kept: [kept.clone().into_any(), one.clone()].into_iter().collect(),
+                kept: [kept.clone(), one.clone()].into_iter().collect(),
             };
-            let closure = Closure::new(py, vec![one.clone()], hidden).unwrap();
-            assert_eq!(count(), before + 1);
-            assert_eq!(closure.padding(), 2);
-            assert!(closure.stack().is_none());
+            let cells = PyTuple::new(py, [&one]).unwrap();
+            let closure = Closure::new(py, Some(&cells), hidden).unwrap();
+            assert_eq!(reference_count(&kept), before + 1);
+            assert_eq!(closure.cell_count(), 3);
             assert!(closure.kept().next().unwrap().is(&kept));
             assert_eq!(closure.kept().count(), 2);
 
-            let shown = closure.into_any();
-            assert_eq!(shown.len().unwrap(), 1);
-            assert!(shown.cast::<PyTuple>().unwrap().get_item(0).unwrap().is(&one));
+            let shown = closure.0;
+            assert!(shown.eq(cells).unwrap());
             drop(shown);
-            assert_eq!(count(), before);
+            assert_eq!(reference_count(&kept), before);
+        });
+    }
+
+    #[test]
+    fn owns_the_stack_that_hangs_on_it() {
+        Python::attach(|py| {
+            let function = py.eval(c"lambda: None", None, None).unwrap();
+            let target = PyWeakrefReference::new(&function).unwrap();
+            let base = Function::new(&function).unwrap().body().unwrap();
+            let code = base.code().unwrap().clone();
+            let before = reference_count(&code);
+            let kept = [target.clone().into_any()].into_iter().collect();
+            let hidden = Hidden { kept, ..Hidden::default() };
+            let closure = Closure::new(py, None, hidden).unwrap();
+            assert!(closure.take_stack().is_none());
+            closure.hang(Stack::new(target, base));
+            let stack = closure.take_stack().unwrap();
+            assert!(closure.take_stack().is_none());
+            closure.hang(stack);
+            assert_eq!(reference_count(&code), before);
+            drop(closure);
+            assert_eq!(reference_count(&code), before - 1);
         });
     }
 
     #[test]
     fn hashes_and_compares_as_the_tuple_it_shows() {
         Python::attach(|py| {
-            let stack = pyo3::types::PyDict::new(py).into_any();
-            let hidden = Hidden { stack: Some(stack.clone()), ..Hidden::default() };
-            let empty = Closure::new(py, vec![], hidden).unwrap();
-            assert!(empty.stack().unwrap().is(stack));
-            let empty = empty.into_any();
+            let kept = [PyDict::new(py).into_any()].into_iter().collect();
+            let empty = Closure::new(py, None, Hidden { kept, ..Hidden::default() }).unwrap().0;
             assert!(empty.eq(PyTuple::empty(py)).unwrap());
             assert_eq!(empty.hash().unwrap(), PyTuple::empty(py).hash().unwrap());
         });

@@ -8,6 +8,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use super::closure::{Closure, Hidden};
 use super::optimizer;
+use crate::stack::Stack;
 
 /// One of the fields of a function object that hold a reference.
 pub(super) struct Field {
@@ -44,6 +45,8 @@ const CLOSURE: usize = 3;
 const DEFAULTS: usize = 4;
 const KEYWORD_DEFAULTS: usize = 5;
 const ANNOTATIONS: usize = 6;
+/// Those that tell whether a function has been changed, and those that must not go with a change.
+const SEEN: usize = KEYWORD_DEFAULTS + 1;
 
 /// The fields that are the identity, and which the original of a patch shares with its target.
 pub(super) const IDENTITY: &[Field] = &[
@@ -123,6 +126,18 @@ impl StoredBody {
         }
     }
 
+    pub(crate) fn into_bound(self, py: Python<'_>) -> Body<'_> {
+        Body {
+            fields: self.fields.map(|object| object.map(|object| object.into_bound(py))),
+            #[cfg(Py_3_11)]
+            version: self.version,
+        }
+    }
+
+    pub(crate) fn closure<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyTuple>> {
+        self.fields[CLOSURE].as_ref()?.bind(py).cast().ok().cloned()
+    }
+
     /// Everything that the garbage collector has to know of.
     pub(crate) fn references(&self) -> impl Iterator<Item = &Py<PyAny>> {
         self.fields.iter().flatten()
@@ -131,7 +146,7 @@ impl StoredBody {
 
 /// What a function held at some time. Being owned, no address in it can come to mean another
 /// object, so that comparing addresses is enough to know whether the function has changed.
-pub(crate) struct Seen<'py>(References<'py>);
+pub(crate) struct Seen<'py>([Option<Bound<'py, PyAny>>; SEEN]);
 
 /// A plain Python function, known to have the layout of `PyFunctionObject`.
 #[derive(Clone)]
@@ -186,7 +201,7 @@ impl<'py> Function<'py> {
 
     /// Takes a copy of what the function does now.
     pub(crate) fn body(&self) -> PyResult<Body<'py>> {
-        let mut fields = self.fields();
+        let mut fields: References<'py> = self.fields();
         #[cfg(Py_3_11)]
         let version = self.version();
         if let Some(ours) = fields[CLOSURE].as_ref().and_then(Closure::of) {
@@ -222,36 +237,37 @@ impl<'py> Function<'py> {
         let replaced: Vec<_> =
             IDENTITY.iter().map(|field| twin.write(field, self.read(field))).collect();
         drop(replaced);
-        drop(twin.prepare(twin.seen(), body, None, None)?.commit());
+        drop(twin.prepare(twin.seen(), body, false, None)?.commit(None));
         Ok(twin)
     }
 
     /// Gets everything ready that installing `body` needs, and changes nothing yet.
     ///
-    /// `seen` is what the function held when the caller began to look at it.
-    /// `stack` is kept alive by the function while the body is installed. `base` is the closure of
+    /// `seen` is what the function held when the caller began to look at it. `has_stack` says whether
+    /// a stack is going to hang on the function while the body is installed. `base` is the closure of
     /// the unpatched function: calls of it that are still binding their arguments get its cells.
     pub(crate) fn prepare(
         &self,
         seen: Seen<'py>,
         mut body: Body<'py>,
-        stack: Option<Bound<'py, PyAny>>,
+        has_stack: bool,
         base: Option<&Bound<'py, PyTuple>>,
     ) -> PyResult<Install<'py>> {
-        let old_closure = seen.0[CLOSURE].as_ref();
-        let ours = old_closure.and_then(Closure::of);
-        let mut hidden = Hidden { stack, ..Hidden::default() };
+        let py = self.0.py();
+        let old = seen.0[CLOSURE].as_ref();
+        let ours = old.and_then(Closure::of);
+        let mut hidden = Hidden::default();
 
         // The closure never gets shorter: see the module `closure`.
-        let new_cells = body.closure().map_or(0, PyTupleMethods::len);
-        let old_cells = match old_closure {
-            Some(closure) => closure.len()? + ours.as_ref().map_or(0, Closure::padding),
-            None => 0,
+        let old_cells = match (&ours, old) {
+            (Some(ours), _) => ours.cell_count(),
+            (None, Some(old)) => old.len()?,
+            (None, None) => 0,
         };
-        for index in new_cells..old_cells {
+        for index in body.closure().map_or(0, PyTupleMethods::len)..old_cells {
             hidden.padding.push(match base.and_then(|cells| cells.get_item(index).ok()) {
                 Some(cell) => cell,
-                None => empty_cell(self.0.py())?,
+                None => empty_cell(py)?,
             });
         }
 
@@ -259,25 +275,29 @@ impl<'py> Function<'py> {
         // "Borrowed reference"), also suspended ones: none that it ever had may go before it.
         // Nor may a closure that is no plain tuple: like ours it may keep things alive, as that of
         // another extension with an engine of its own does.
-        let [globals, builtins] = [GLOBALS, BUILTINS].map(|index| seen.0[index].as_ref());
-        let foreign =
-            old_closure.filter(|cells| ours.is_none() && !cells.is_exact_instance_of::<PyTuple>());
-        let borrowed = [globals, builtins, foreign].into_iter().flatten().cloned();
-        for object in ours.iter().flat_map(Closure::kept).chain(borrowed) {
-            let installed = [GLOBALS, BUILTINS, CLOSURE].map(|index| body.fields[index].as_ref());
-            if !installed.into_iter().flatten().chain(&hidden.kept).any(|other| other.is(&object)) {
-                hidden.kept.push(object);
+        let mut keep = |object: &Bound<'py, PyAny>| {
+            let installed = body.fields[GLOBALS..=CLOSURE].iter().flatten();
+            if !installed.chain(&hidden.kept).any(|other| other.is(object)) {
+                hidden.kept.push(object.clone());
             }
-        }
+        };
+        let foreign =
+            old.filter(|cells| ours.is_none() && !cells.is_exact_instance_of::<PyTuple>());
+        ours.iter().flat_map(Closure::kept).for_each(|object| keep(&object));
+        seen.0[GLOBALS..=BUILTINS].iter().flatten().chain(foreign).for_each(&mut keep);
 
-        if !hidden.is_empty() {
-            let cells = body.closure().into_iter().flatten().collect();
+        let mut home = None;
+        if has_stack || !hidden.is_empty() {
             let given = body.fields[CLOSURE].take();
-            let foreign = given.filter(|cells| !cells.is_exact_instance_of::<PyTuple>());
-            hidden.kept.extend(foreign);
-            body.fields[CLOSURE] = Some(Closure::new(self.0.py(), cells, hidden)?.into_any());
+            let cells = given.as_ref().and_then(|cells| cells.cast().ok());
+            hidden
+                .kept
+                .extend(given.clone().filter(|cells| !cells.is_exact_instance_of::<PyTuple>()));
+            let closure = Closure::new(py, cells, hidden)?;
+            body.fields[CLOSURE] = Some(closure.as_any().clone());
+            home = Some(closure);
         }
-        Ok(Install { function: self.clone(), body, seen })
+        Ok(Install { function: self.clone(), body, seen, home })
     }
 
     /// Whether calls of this function go through CPython's own entry point, as those of `other` do.
@@ -324,7 +344,8 @@ impl<'py> Function<'py> {
         unsafe { Bound::from_borrowed_ptr_or_opt(self.0.py(), object) }
     }
 
-    fn fields(&self) -> References<'py> {
+    /// The first `N` fields of the body.
+    fn fields<const N: usize>(&self) -> [Option<Bound<'py, PyAny>>; N] {
         std::array::from_fn(|index| self.read(&BODY[index]))
     }
 
@@ -353,6 +374,8 @@ pub(crate) struct Install<'py> {
     function: Function<'py>,
     body: Body<'py>,
     seen: Seen<'py>,
+    /// The closure that is going to be installed, if it is one of ours.
+    home: Option<Closure<'py>>,
 }
 
 impl<'py> Install<'py> {
@@ -385,9 +408,19 @@ impl<'py> Install<'py> {
         })
     }
 
+    /// Takes the stack off the function, which nobody has changed since `seen`.
+    pub(crate) fn take_stack(&self) -> Option<Box<Stack>> {
+        self.seen.0[CLOSURE].as_ref().and_then(Closure::of)?.take_stack()
+    }
+
     /// Writes the body, with no Python code in between, and returns what was there.
-    pub(crate) fn commit(self) -> Replaced<'py> {
-        let Self { function, body, seen } = self;
+    ///
+    /// `stack` hangs on the function from then on: `prepare` was told of it.
+    pub(crate) fn commit(self, stack: Option<Box<Stack>>) -> Replaced<'py> {
+        let Self { function, body, seen, home } = self;
+        if let (Some(home), Some(stack)) = (home, stack) {
+            home.hang(stack);
+        }
         let mut fields = body.fields;
         for (field, object) in BODY.iter().zip(&mut fields) {
             *object = function.write(field, object.take());
