@@ -81,6 +81,79 @@ def test_an_audit_hook_may_patch_in_the_middle_of_the_first_patch_of_all() -> No
     assert output == "[] base {'hook'}\n"
 
 
+def test_a_collection_may_patch_in_the_middle_of_the_first_patch_of_all() -> None:
+    """Until 3.11 any allocation can start a collection, and with it a finalizer."""
+    output = run("""
+        import gc
+        import os
+        import sys
+        from hotpatch import hotpatch
+
+        def target():
+            return "base"
+
+        def other():
+            return "base"
+
+        class Cycle:
+            def __del__(self):
+                with hotpatch(lambda: "finalizer", other):
+                    seen.append(other())
+
+        def hook(event, arguments):
+            if event == "hotpatch.apply" and not seen:
+                gc.set_threshold(gc.get_count()[0] + steps)
+
+        seen = []
+        gc.set_threshold(0)
+        cycle = Cycle()
+        cycle.itself = cycle
+        del cycle
+        sys.addaudithook(hook)
+        for steps in range(40):
+            child = os.fork()
+            if not child:
+                hotpatch(lambda: "new", target)
+                gc.collect()
+                is_right = target() == "new" and other() == "base" and seen == ["finalizer"]
+                os._exit(0 if is_right else 1)
+            if os.waitpid(child, 0)[1]:
+                print("wrong after", steps)
+        """)
+    assert output == ""
+
+
+def test_many_threads_may_make_the_first_patch_of_all_at_once() -> None:
+    output = run("""
+        import sys
+        import threading
+        from hotpatch import hotpatch, patches
+
+        def target():
+            return ["base"]
+
+        def make():
+            start.wait()
+            made.append(hotpatch(list, target))
+            function = lambda: "base"
+            with hotpatch(lambda: "own", function):
+                seen.append(function())
+
+        made, seen, start = [], [], threading.Barrier(8)
+        threads = [threading.Thread(target=make) for _ in range(8)]
+        sys.setswitchinterval(1e-6)
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        print(target(), set(seen), len(patches()))
+        for patch in made:
+            patch.undo()
+        print(target(), patches())
+        """)
+    assert output == "[] {'own'} 8\n['base'] []\n"
+
+
 def test_an_audit_hook_may_patch_the_target_of_the_event() -> None:
     output = run("""
         import sys
