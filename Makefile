@@ -81,9 +81,8 @@ sanitize: $(VENV)/.deps ## Run the engine's tests under AddressSanitizer (needs 
 		cargo +nightly test --locked --package hotpatch-engine --tests --quiet \
 		--target $(shell rustc -vV | sed -n 's/^host: //p') --target-dir target/sanitize
 
-valgrind: build ## Run the tests of calls in flight under valgrind (needs valgrind)
-	PYTHONMALLOC=malloc valgrind --quiet --error-exitcode=1 $(BIN)/python -m pytest -o timeout=0 \
-		tests/test_calls_in_flight.py tests/test_calls_in_flight_binding.py tests/test_stack.py
+valgrind: $(VENV)/.deps ## Run the tests of calls in flight under valgrind (needs valgrind)
+	PATH="$$(scripts/pythons):$$PATH" $(BIN)/nox --session valgrind
 
 matrix: $(VENV)/.deps ## Run the suite on every CPython that hotpatch supports
 	PATH="$$(scripts/pythons):$$PATH" $(BIN)/nox --session suite

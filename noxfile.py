@@ -37,3 +37,19 @@ def torture(session: nox.Session) -> None:
     """Run CPython's own tests with the functions under test patched."""
     install(session)
     session.run("python", "-m", "torture", *(session.posargs or ["--short"]))
+
+
+# Valgrind finds errors in CPython 3.11 before it runs any code of ours, and none in 3.13.
+@nox.session(python="python3.13", default=False)
+def valgrind(session: nox.Session) -> None:
+    """Run the tests of calls in flight under valgrind."""
+    install(session)
+    tests = ["calls_in_flight", "calls_in_flight_binding", "stack"]
+    session.run(
+        *["valgrind", "--quiet", "--error-exitcode=1"],
+        "--suppressions=scripts/valgrind.supp",
+        *[f"{session.bin}/python", "-m", "pytest", "-o", "timeout=0"],
+        *[f"tests/test_{name}.py" for name in tests],
+        env={"PYTHONMALLOC": "malloc"},
+        external=True,
+    )
