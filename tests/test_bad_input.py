@@ -1,5 +1,6 @@
 """Promise 12: what cannot be patched is refused: what, why and what to do. Nothing changes then."""
 
+import builtins
 import functools
 import math
 import types
@@ -72,62 +73,66 @@ TARGETS: dict[str, tuple[Any, str, str, str]] = {
     "dict": ({}, "{}", "of type dict and not callable", "name a function or a method"),
     "module": (math, "<module 'math'", "of type module", "name a function or a method"),
     "code": (function.__code__, "<code object function", "of type code", "name a function"),
-    "builtin function": (
-        len,
-        "<built-in function len>",
-        "it is a builtin_function_or_method, implemented in C",
+    "builtin function that is bypassed": (
+        builtins.__import__,
+        "<built-in function __import__>",
+        "the import statement does not call it",
+        "add a finder to sys.meta_path",
+    ),
+    "method that has a C slot": (
+        dict.__getitem__,
+        "<method '__getitem__' of 'dict' objects>",
+        "its type has a C slot for it too",
         "patch the Python function that calls it",
     ),
-    "bound builtin method": (
-        [].append,
-        "<built-in method append",
-        "implemented in C",
-        "patch the Python function that calls it",
-    ),
-    "method of a C class": (
-        str.upper,
-        "<method 'upper' of 'str' objects>",
-        "it is a method_descriptor, implemented in C",
-        "patch the Python function that calls it",
-    ),
-    "class method of a C class": (
-        vars(dict)["fromkeys"],
-        "<method 'fromkeys' of 'dict' objects>",
-        "implemented in C",
+    "bound method that has a C slot": (
+        {}.__getitem__,
+        "<built-in method __getitem__ of dict",
+        "its type has a C slot for it too",
         "patch the Python function that calls it",
     ),
     "slot wrapper": (
         int.__add__,
         "<slot wrapper '__add__'",
-        "implemented in C",
-        "patch the Python function that calls it",
+        "it wraps a C slot",
+        "patch the Python function that uses it",
     ),
     "method wrapper": (
         (1).__add__,
         "<method-wrapper '__add__'",
-        "implemented in C",
-        "patch the Python function that calls it",
+        "it wraps a C slot",
+        "patch the Python function that uses it",
     ),
     "getset descriptor": (
         vars(types.FunctionType)["__code__"],
         "<attribute '__code__'",
-        "implemented in C",
-        "patch the Python function that calls it",
+        "it is a C attribute descriptor",
+        "patch the Python function that uses it",
     ),
     "member descriptor": (
         vars(Slots)["member"],
         "<member 'member'",
-        "implemented in C",
-        "patch the Python function that calls it",
+        "it is a C attribute descriptor",
+        "patch the Python function that uses it",
     ),
-    "static method of a builtin": (staticmethod(len), "len", "implemented in C", "patch the"),
+    "static method of a builtin": (
+        staticmethod(builtins.__import__),
+        "<built-in function __import__>",
+        "the import statement",
+        "add a finder",
+    ),
     "bound method of a builtin": (
-        types.MethodType(len, "text"),
-        "<built-in function len>",
-        "implemented in C",
-        "patch the Python function that calls it",
+        types.MethodType(builtins.__import__, "text"),
+        "<built-in function __import__>",
+        "the import statement",
+        "add a finder",
     ),
-    "property of a builtin": (property(len), "len", "implemented in C", "patch the"),
+    "property of a builtin": (
+        property(builtins.__import__),
+        "<built-in function __import__>",
+        "the import statement",
+        "add a finder",
+    ),
     "class": (Plain, "Plain", "it is a class", "Plain.__init__"),
     "class in C": (dict, "<class 'dict'>", "it is a class", "dict.__init__"),
     "metaclass": (type, "<class 'type'>", "it is a class", "type.__init__"),

@@ -76,9 +76,10 @@ def hotpatch(
 ) -> Patch:
     """Make `target` do what `replacement` does, under every reference to it.
 
-    `target` is a Python function, or a bound method, classmethod, staticmethod or property with one
-    inside. `replacement` is any callable of the same kind (a coroutine function for a coroutine
-    function, and so on). `by` says who patches; by default it is the name of the calling module.
+    `target` is a function, written in Python or in C, or a bound method, classmethod, staticmethod
+    or property with one inside. `replacement` is any callable of the same kind (a coroutine
+    function for a coroutine function, and so on). `by` says who patches; by default it is the name
+    of the calling module.
 
     Raises `TypeError` for a target or a replacement that can never work, `PatchError` if the
     interpreter or the state of the target does not allow it, and whatever an audit hook for

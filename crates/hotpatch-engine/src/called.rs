@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyType};
 
 use crate::raw::function::Function;
+use crate::site::Site;
 
 /// Looking inside objects inside objects ends somewhere: an object can hold itself.
 const DEEPEST: usize = 16;

@@ -8,7 +8,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 
 use crate::raw::function::{Body, Function};
-use crate::target::{Target, defines};
+use crate::site::Site;
+use crate::target::{FunctionTarget, defines};
 
 /// Makes `super()` in `body`, the body of a replacement, mean what it means for the target.
 ///
@@ -17,7 +18,7 @@ use crate::target::{Target, defines};
 pub(crate) fn bind<'py>(
     body: &mut Body<'py>,
     base: &Body<'py>,
-    target: &Target<'py>,
+    target: &FunctionTarget<'py>,
 ) -> PyResult<()> {
     let py = target.function.as_any().py();
     let Some((index, cells)) = position(body)? else {
@@ -51,7 +52,7 @@ fn position<'py>(body: &Body<'py>) -> PyResult<Option<(usize, Bound<'py, PyTuple
 }
 
 /// The class that the target is a method of.
-fn class_of<'py>(target: &Target<'py>) -> PyResult<Option<Bound<'py, PyType>>> {
+fn class_of<'py>(target: &FunctionTarget<'py>) -> PyResult<Option<Bound<'py, PyType>>> {
     let function = &target.function;
     let name = function.as_any().getattr("__name__")?;
     if let Some(receiver) = &target.receiver {

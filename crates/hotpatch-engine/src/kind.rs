@@ -9,6 +9,7 @@ use crate::called::{Called, has_own};
 use crate::error::{Error, describe};
 use crate::raw::code::flags;
 use crate::raw::function::Function;
+use crate::site::Site;
 
 // Include/cpython/code.h, the same in CPython 3.10 to 3.15.
 const CO_GENERATOR: u32 = 0x20;

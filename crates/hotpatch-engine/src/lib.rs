@@ -1,6 +1,6 @@
 //! Changes what a live Python function does, in place, and can put it back.
 //!
-//! [`apply`] makes one function do what another callable does. The function *object* changes, so
+//! [`apply()`] makes one function do what another callable does. The function *object* changes, so
 //! everybody who holds a reference to it sees the change: names imported long ago, bound methods kept
 //! as callbacks, entries in tables, closures. A call then costs what a direct call of the replacement
 //! costs, because there is no wrapper: the body of the replacement is the body of the target.
@@ -15,6 +15,10 @@
 //!
 //! A replacement that is no Python function (a builtin, a class, a bound method, a mock) has no body
 //! to install. The target then gets the body of a small generated function that calls it.
+//!
+//! A target that is written in C has no body either. Its calls are led to the replacement: those of a
+//! builtin function by an entry of its own, those of a method by another address in its definition,
+//! which all bound methods share.
 //!
 //! # The life of a patch
 //!
@@ -49,6 +53,10 @@
 //! *Traces* of the JIT compiler (3.13 and later) take more for granted than that number stands for: they
 //! are all forgotten at each patch and undo.
 //!
+//! *C functions* are never called with another convention than their own: the definition of a patched
+//! builtin function names none, and what stands in for a method has the same. Interpreters other than
+//! the one that patched reach the C function.
+//!
 //! *Layouts* are those of `pyo3::ffi`, compared with what Python shows before the first patch.
 //!
 //! # What is not handled
@@ -63,6 +71,8 @@
 //! Calls that the target's own C entry point does not see, because another extension has replaced it,
 //! cannot be patched: such targets are refused.
 
+mod apply;
+mod bypassed;
 mod called;
 mod class_cell;
 mod error;
@@ -70,9 +80,11 @@ mod kind;
 mod patch;
 mod raw;
 mod registry;
+mod site;
 mod stack;
 mod target;
 mod trampoline;
 
+pub use apply::{Options, apply};
 pub use error::{Error, PatchError};
-pub use patch::{Options, Patch, apply, patches};
+pub use patch::{Patch, patches};

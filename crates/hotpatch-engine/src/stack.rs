@@ -1,35 +1,30 @@
-//! The patches of one function: what it did unpatched, and the bodies laid over that.
+//! The patches of one target: what it did unpatched, and the bodies laid over that.
 //!
-//! A stack belongs to its function: it hangs on the closure (`raw::closure`), where the garbage
-//! collector finds it and Python code does not. Nothing else owns it.
+//! Where a stack is kept depends on what kind of object its target is: see [`Site`].
 
 use pyo3::prelude::*;
-use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
 use smallvec::SmallVec;
 
 use crate::error::{Error, describe};
 use crate::patch::Patch;
-use crate::raw::closure::Closure;
-use crate::raw::function::{Body, Function, Install, Replaced, StoredBody};
 use crate::registry::Ticket;
+use crate::site::{Body, Install, Site, Stored};
 
-/// The patches of one function.
-pub(crate) struct Stack {
-    /// The function. A copy of it (`types.FunctionType`) can have its closure, but not its patches.
-    target: Py<PyWeakrefReference>,
-    /// What the function did before the first patch.
-    base: StoredBody,
+/// The patches of one target, whose bodies are kept as `B`.
+pub(crate) struct Stack<B> {
+    /// What the target did before the first patch.
+    base: B,
     /// The patches, oldest first. The body of the last is the one that is installed.
-    layers: SmallVec<[Layer; 1]>,
+    layers: SmallVec<[Layer<B>; 1]>,
     /// Counts the changes of `base` and `layers`, originals included.
     epoch: u64,
 }
 
 /// One patch in the stack of its target.
-pub(crate) struct Layer {
+pub(crate) struct Layer<B> {
     pub(crate) patch: Py<Patch>,
     pub(crate) replacement: Py<PyAny>,
-    pub(crate) body: StoredBody,
+    pub(crate) body: B,
     /// The function that does what lies below, once somebody has asked for it.
     pub(crate) original: Option<Py<PyAny>>,
     pub(crate) ticket: Ticket,
@@ -37,69 +32,53 @@ pub(crate) struct Layer {
 
 /// What is left of a layer.
 #[must_use = "dropping this can run Python code: say where"]
-struct Retired<'py> {
-    _references: (Bound<'py, Patch>, Option<Bound<'py, Patch>>, Bound<'py, PyAny>, Body<'py>),
-    _original: Option<Bound<'py, PyAny>>,
+struct Retired<'py, B: Stored> {
+    _patch: (Bound<'py, Patch>, Option<Bound<'py, Patch>>),
+    _bodies: (Bound<'py, PyAny>, B::Body<'py>, Option<Bound<'py, PyAny>>),
 }
 
-impl Layer {
+impl<B: Stored> Layer<B> {
     /// The target is gone, or the patch was undone.
-    fn retire(self, py: Python<'_>) -> Retired<'_> {
+    fn retire(self, py: Python<'_>) -> Retired<'_, B> {
         let Self { patch, replacement, body, original, ticket } = self;
         patch.get().set_inactive();
         let listed = ticket.give_back(py);
+        let original = original.map(|original| original.into_bound(py));
         Retired {
-            _references: (
-                patch.into_bound(py),
-                listed,
-                replacement.into_bound(py),
-                body.into_bound(py),
-            ),
-            _original: original.map(|original| original.into_bound(py)),
+            _patch: (patch.into_bound(py), listed),
+            _bodies: (replacement.into_bound(py), body.into_bound(py), original),
         }
     }
 }
 
-impl Stack {
-    pub(crate) fn new(target: Bound<'_, PyWeakrefReference>, base: Body<'_>) -> Box<Self> {
-        let (target, base) = (target.unbind(), base.unbind());
-        Box::new(Self { target, base, layers: SmallVec::new(), epoch: 0 })
+impl<B: Stored> Stack<B> {
+    pub(crate) fn new(base: B::Body<'_>) -> Self {
+        Self { base: B::unbind(base), layers: SmallVec::new(), epoch: 0 }
     }
 
-    /// Looks at the stack of a function, or returns `None` if the function is not patched.
-    ///
-    /// If `action` were to run Python code, that would find no stack.
-    pub(crate) fn with<T>(
-        function: &Function<'_>,
-        action: impl FnOnce(&mut Self) -> T,
-    ) -> Option<T> {
-        let closure = Closure::of(&function.closure()?)?;
-        let mut stack = closure.take_stack()?;
-        let target = stack.target.bind(function.as_any().py()).upgrade();
-        let is_its_own = target.is_some_and(|target| target.is(function.as_any()));
-        let outcome = is_its_own.then(|| action(&mut stack));
-        closure.hang(stack);
-        outcome
+    /// Whether the patches are patches of `object`.
+    pub(crate) fn is_of(&self, object: &Bound<'_, PyAny>) -> bool {
+        self.layers.first().is_some_and(|layer| layer.patch.get().is_of(object))
     }
 
     /// Everything that the garbage collector has to know of.
     // It has no way to clear a stack: every cycle through one passes through its function, which it
     // does clear. Were the stack cleared first, the dicts that frames borrow could go early.
     pub(crate) fn references(&self, mut visit: impl FnMut(&Py<PyAny>)) {
-        self.base.references().for_each(&mut visit);
+        self.base.references(&mut visit);
         for layer in &self.layers {
             visit(layer.patch.as_any());
             visit(&layer.replacement);
             layer.original.iter().for_each(&mut visit);
-            layer.body.references().for_each(&mut visit);
+            layer.body.references(&mut visit);
         }
     }
 
     /// The function is gone, or its last patch was undone. This can run Python code.
     pub(crate) fn release(self, py: Python<'_>) {
-        let Self { target, base, layers, epoch: _ } = self;
+        let Self { base, layers, epoch: _ } = self;
         let retired: SmallVec<[_; 1]> = layers.into_iter().map(|layer| layer.retire(py)).collect();
-        drop((retired, base.into_bound(py), target.into_bound(py)));
+        drop((retired, base.into_bound(py)));
     }
 
     fn position(&self, sequence: u64) -> Option<usize> {
@@ -107,7 +86,7 @@ impl Stack {
     }
 
     /// What the function would do without the layer at `index` and those above it.
-    fn below(&self, index: usize) -> &StoredBody {
+    fn below(&self, index: usize) -> &B {
         match index {
             0 => &self.base,
             _ => &self.layers[index - 1].body,
@@ -115,7 +94,7 @@ impl Stack {
     }
 
     /// What the function did before the first patch.
-    pub(crate) fn base<'py>(&self, py: Python<'py>) -> Body<'py> {
+    pub(crate) fn base<'py>(&self, py: Python<'py>) -> B::Body<'py> {
         self.base.bind(py)
     }
 
@@ -133,29 +112,29 @@ impl Stack {
         Some(self.layers[self.position(sequence)?].replacement.bind(py).clone())
     }
 
-    /// Whether `function` does what the newest patch says: nobody else has changed it.
-    pub(crate) fn is_installed(&self, function: &Function<'_>) -> bool {
-        self.layers.last().is_none_or(|layer| function.has_body(&layer.body))
+    /// Whether `site` does what the newest patch says: nobody else has changed it.
+    pub(crate) fn is_installed<'py>(&self, site: &impl Site<'py, Stored = B>) -> bool {
+        self.layers.last().is_none_or(|layer| site.has_body(&layer.body))
     }
 
     /// Puts a patch on top.
-    pub(crate) fn push(&mut self, layer: Layer) {
+    pub(crate) fn push(&mut self, layer: Layer<B>) {
         self.epoch += 1;
         self.layers.push(layer);
     }
 
-    /// The function that does what lies below the patch of `function` numbered `sequence`.
+    /// The object that does what lies below the patch of `site` numbered `sequence`.
     ///
     /// For a patch that was undone it is what would lie below if it still had its place.
     /// `None` means that nothing lies above that place, so that the target itself is it.
     pub(crate) fn original<'py>(
-        function: &Function<'py>,
+        site: &impl Site<'py, Stored = B>,
         sequence: u64,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let py = function.as_any().py();
+        let py = site.as_any().py();
         loop {
-            let found = Self::with(function, |stack| {
-                let sequence_of = |layer: &Layer| layer.patch.get().sequence();
+            let found = site.with_stack(|stack| {
+                let sequence_of = |layer: &Layer<B>| layer.patch.get().sequence();
                 let index = stack.layers.partition_point(|layer| sequence_of(layer) < sequence);
                 let layer = stack.layers.get(index)?;
                 Some(match &layer.original {
@@ -168,8 +147,8 @@ impl Stack {
                 Some(Ok(original)) => return Ok(Some(original)),
                 Some(Err(missing)) => missing,
             };
-            let twin = function.twin(below)?.into_any();
-            let is_kept = Self::with(function, |stack| {
+            let twin = site.twin(below)?.as_any().clone();
+            let is_kept = site.with_stack(|stack| {
                 let is_current = stack.epoch == epoch;
                 if is_current {
                     stack.epoch += 1;
@@ -183,19 +162,19 @@ impl Stack {
         }
     }
 
-    /// Gets everything ready for taking the patch numbered `sequence` off `function`.
+    /// Gets everything ready for taking the patch numbered `sequence` off `site`.
     ///
     /// # Errors
     ///
-    /// `PatchError` if the function does not know of that patch any more.
-    pub(crate) fn prepare_removal(
-        function: Function<'_>,
+    /// `PatchError` if the object does not know of that patch any more.
+    pub(crate) fn prepare_removal<'py, S: Site<'py, Stored = B>>(
+        site: S,
         sequence: u64,
-    ) -> Result<Removal<'_>, Error> {
-        let py = function.as_any().py();
-        let seen = function.seen();
-        let found = Self::with(&function, |stack| {
-            let index = stack.position(sequence).filter(|_| stack.is_installed(&function))?;
+    ) -> Result<Removal<'py, S>, Error> {
+        let py = site.as_any().py();
+        let seen = site.seen();
+        let found = site.with_stack(|stack| {
+            let index = stack.position(sequence).filter(|_| stack.is_installed(&site))?;
             let above = stack
                 .layers
                 .get(index + 1)
@@ -203,23 +182,23 @@ impl Stack {
             Some((
                 stack.layers[index].replacement.bind(py).clone(),
                 stack.below(index).bind(py),
-                stack.base.closure(py),
+                stack.base.cells(py),
                 above,
                 stack.layers.len() == 1,
                 stack.epoch,
             ))
         });
-        let Some((replacement, below, base, above, is_only, epoch)) = found.flatten() else {
-            return Err(changed_by_others(&function));
+        let Some((replacement, below, cells, above, is_only, epoch)) = found.flatten() else {
+            return Err(changed_by_others(site.as_any()));
         };
         let is_newest = above.is_none();
         let mut rebased = Vec::new();
         let install = match above {
-            None => Some(function.prepare(seen, below, !is_only, base.as_ref())?),
+            None => Some(site.prepare(seen, below, !is_only, cells.as_ref())?),
             Some(None) => None,
             Some(Some(original)) => install_in_original(&original, below, &mut rebased)?,
         };
-        Ok(Removal { function, replacement, sequence, epoch, is_newest, install, rebased })
+        Ok(Removal { site, replacement, sequence, epoch, is_newest, install, rebased })
     }
 }
 
@@ -227,83 +206,83 @@ impl Stack {
 ///
 /// Whoever has patched that function has put a stack of its own on it. That stack then gets a new base,
 /// and the body goes into the original of its first patch.
-fn install_in_original<'py>(
+fn install_in_original<'py, S: Site<'py>>(
     original: &Bound<'py, PyAny>,
-    body: Body<'py>,
-    rebased: &mut Vec<Rebased<'py>>,
-) -> PyResult<Option<Install<'py>>> {
+    body: Body<'py, S>,
+    rebased: &mut Vec<Rebased<'py, S>>,
+) -> PyResult<Option<S::Install>> {
     let py = original.py();
-    let mut next = Function::new(original);
-    while let Some(function) = next.take() {
-        let seen = function.seen();
-        let Some((original, epoch)) = Stack::with(&function, |stack| {
+    let mut next = S::new(original);
+    while let Some(site) = next.take() {
+        let seen = site.seen();
+        let Some((original, epoch)) = site.with_stack(|stack| {
             let original = stack.layers.first().and_then(|layer| layer.original.as_ref());
             (original.map(|original| original.bind(py).clone()), stack.epoch)
         }) else {
-            return Ok(Some(function.prepare(seen, body, false, None)?));
+            return Ok(Some(site.prepare(seen, body, false, None)?));
         };
-        next = original.as_ref().and_then(Function::new);
-        rebased.push(Rebased { function, epoch, base: body.clone().unbind() });
+        next = original.as_ref().and_then(S::new);
+        rebased.push(Rebased { site, epoch, base: S::Stored::unbind(body.clone()) });
     }
     Ok(None)
 }
 
-/// For a function of which somebody else has changed the body, or taken the patches away.
-pub(crate) fn changed_by_others(function: &Function<'_>) -> Error {
+/// For a target of which somebody else has changed the body, or taken the patches away.
+pub(crate) fn changed_by_others(target: &Bound<'_, PyAny>) -> Error {
     Error::patch(format!(
         "{} was changed by somebody else since hotpatch patched it (its __code__, __defaults__ or \
          __kwdefaults__ is not what the newest patch installed); take that change back first",
-        describe(function.as_any())
+        describe(target)
     ))
 }
 
-/// A patched function whose stack gets another base.
-struct Rebased<'py> {
-    function: Function<'py>,
+/// A patched object whose stack gets another base.
+struct Rebased<'py, S: Site<'py>> {
+    site: S,
     /// That of its stack when this was prepared.
     epoch: u64,
-    base: StoredBody,
+    base: S::Stored,
 }
 
 /// A removal that is ready to be carried out.
-pub(crate) struct Removal<'py> {
-    function: Function<'py>,
+pub(crate) struct Removal<'py, S: Site<'py>> {
+    site: S,
     pub(crate) replacement: Bound<'py, PyAny>,
     sequence: u64,
     epoch: u64,
     is_newest: bool,
     /// Of the target, or of the original of the patch above.
-    install: Option<Install<'py>>,
-    rebased: Vec<Rebased<'py>>,
+    install: Option<S::Install>,
+    rebased: Vec<Rebased<'py, S>>,
 }
 
 /// What a removal took away.
 #[must_use = "releasing this can run Python code: say where"]
-pub(crate) struct Removed<'py> {
-    _layer: Retired<'py>,
-    _replaced: Option<Replaced<'py>>,
-    _rebased: Vec<Rebased<'py>>,
-    stack: Option<Box<Stack>>,
-    function: Function<'py>,
+pub(crate) struct Removed<'py, S: Site<'py>> {
+    _layer: Retired<'py, S::Stored>,
+    _replaced: Option<<S::Install as Install<S::Stored>>::Replaced>,
+    _rebased: Vec<Rebased<'py, S>>,
+    stack: Option<Box<Stack<S::Stored>>>,
+    site: S,
 }
 
-impl<'py> Removal<'py> {
+impl<'py, S: Site<'py>> Removal<'py, S> {
     /// Carries it out, or returns `None` if somebody has changed something since it was prepared.
-    pub(crate) fn commit(self) -> PyResult<Option<Removed<'py>>> {
-        let Self { function, sequence, epoch, is_newest, install, mut rebased, .. } = self;
-        let py = function.as_any().py();
+    pub(crate) fn commit(self) -> PyResult<Option<Removed<'py, S>>> {
+        let Self { site, sequence, epoch, is_newest, install, mut rebased, .. } = self;
+        let py = site.as_any().py();
         if let Some(install) = &install {
             install.announce()?;
         }
         // From here on no Python code runs.
-        let is_current = |other: &Rebased<'_>| {
-            Stack::with(&other.function, |stack| stack.epoch) == Some(other.epoch)
+        let is_current = |other: &Rebased<'py, S>| {
+            other.site.with_stack(|stack| stack.epoch) == Some(other.epoch)
         };
         if !rebased.iter().all(is_current) || !install.as_ref().is_none_or(Install::is_current) {
             return Ok(None);
         }
-        let layer = Stack::with(&function, |stack| {
-            let is_current = stack.epoch == epoch && stack.is_installed(&function);
+        let layer = site.with_stack(|stack| {
+            let is_current = stack.epoch == epoch && stack.is_installed(&site);
             let index = stack.position(sequence).filter(|_| is_current)?;
             stack.epoch += 1;
             Some(stack.layers.remove(index))
@@ -312,8 +291,8 @@ impl<'py> Removal<'py> {
             return Ok(None);
         };
         let layer = layer.retire(py);
-        for Rebased { function, base, .. } in &mut rebased {
-            Stack::with(function, |stack| {
+        for Rebased { site, base, .. } in &mut rebased {
+            site.with_stack(|stack| {
                 stack.epoch += 1;
                 std::mem::swap(&mut stack.base, base);
             });
@@ -329,15 +308,15 @@ impl<'py> Removal<'py> {
             _replaced: replaced,
             _rebased: rebased,
             stack: empty,
-            function,
+            site,
         }))
     }
 }
 
-impl Removed<'_> {
+impl<'py, S: Site<'py>> Removed<'py, S> {
     pub(crate) fn release(mut self) {
         if let Some(stack) = self.stack.take() {
-            (*stack).release(self.function.as_any().py());
+            (*stack).release(self.site.as_any().py());
         }
     }
 }

@@ -1,14 +1,25 @@
-//! From the object that the user names to the function object that changes.
+//! From the object that the user names to the one that changes.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyCFunction, PyDict, PyType};
+use pyo3::types::{PyDict, PyType};
 
+use crate::bypassed;
 use crate::error::Error;
+use crate::raw::builtin::Builtin;
 use crate::raw::function::Function;
 use crate::raw::layout;
+use crate::raw::method::Method;
+use crate::site::{AnySite, Site};
+
+/// What is patched.
+pub(crate) enum Target<'py> {
+    Function(FunctionTarget<'py>),
+    Builtin(Builtin<'py>),
+    Method(Method<'py>),
+}
 
 /// A function that can be patched, and how it was reached.
-pub(crate) struct Target<'py> {
+pub(crate) struct FunctionTarget<'py> {
     pub(crate) function: Function<'py>,
     /// For a bound method, what it is bound to.
     pub(crate) receiver: Option<Bound<'py, PyAny>>,
@@ -19,14 +30,16 @@ impl<'py> Target<'py> {
     pub(crate) fn resolve(named: &Bound<'py, PyAny>) -> Result<Self, Error> {
         if let Some(function) = Function::new(named) {
             layout::check_entry(&function)?;
-            return Ok(Self { function, receiver: None });
+            return Ok(Self::Function(FunctionTarget { function, receiver: None }));
         }
         let py = named.py();
         let builtins = py.import("builtins")?;
         let method = py.import("types")?.getattr("MethodType")?;
         if named.is_instance(&method)? {
             let mut target = Self::resolve_inside(named, "__func__")?;
-            target.receiver = Some(named.getattr("__self__")?);
+            if let Self::Function(function) = &mut target {
+                function.receiver = Some(named.getattr("__self__")?);
+            }
             return Ok(target);
         }
         for class in ["classmethod", "staticmethod"] {
@@ -44,7 +57,25 @@ impl<'py> Target<'py> {
             }
             return Self::resolve_inside(named, "fget");
         }
-        Err(refusal(named)?)
+        match AnySite::new(named)? {
+            Some(AnySite::Builtin(builtin)) => {
+                bypassed::check_builtin(&builtin)?;
+                Ok(Self::Builtin(builtin))
+            }
+            Some(AnySite::Method(method)) => {
+                bypassed::check_method(&method)?;
+                Ok(Self::Method(method))
+            }
+            _ => Err(refusal(named)?),
+        }
+    }
+
+    pub(crate) fn into_site(self) -> AnySite<'py> {
+        match self {
+            Self::Function(target) => AnySite::Function(target.function),
+            Self::Builtin(builtin) => AnySite::Builtin(builtin),
+            Self::Method(method) => AnySite::Method(method),
+        }
     }
 
     fn resolve_inside(named: &Bound<'py, PyAny>, attribute: &str) -> Result<Self, Error> {
@@ -64,9 +95,16 @@ fn refusal(named: &Bound<'_, PyAny>) -> PyResult<Error> {
     }
     let class = named.get_type();
     let class_name = class.name()?;
-    if named.is_instance_of::<PyCFunction>() || is_c_descriptor(named)? {
-        let why = format!("it is a {class_name}, implemented in C, with no body to swap");
-        return Ok(Error::refused(named, &why, "patch the Python function that calls it"));
+    for (kind, why) in [
+        ("WrapperDescriptorType", "it wraps a C slot, which operators and C code use directly"),
+        ("MethodWrapperType", "it wraps a C slot, which operators and C code use directly"),
+        ("GetSetDescriptorType", "it is a C attribute descriptor and not callable"),
+        ("MemberDescriptorType", "it is a C attribute descriptor and not callable"),
+    ] {
+        if named.is_instance(&named.py().import("types")?.getattr(kind)?)? {
+            let instead = "patch the Python function that uses it";
+            return Ok(Error::refused(named, why, instead));
+        }
     }
     for attribute in ["__wrapped__", "func"] {
         let inner = instance_attribute(named, attribute)?;
@@ -92,23 +130,6 @@ fn instance_attribute<'py>(
     let inspect = object.py().import("inspect")?;
     let found = inspect.call_method1("getattr_static", (object, name, object.py().None()))?;
     if found.is_none() { Ok(None) } else { object.getattr_opt(name) }
-}
-
-fn is_c_descriptor(object: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let types = object.py().import("types")?;
-    for name in [
-        "MethodDescriptorType",
-        "ClassMethodDescriptorType",
-        "WrapperDescriptorType",
-        "MethodWrapperType",
-        "GetSetDescriptorType",
-        "MemberDescriptorType",
-    ] {
-        if object.is_instance(&types.getattr(name)?)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// Whether `class` has `function` in its own namespace, as it is or inside a descriptor.

@@ -17,6 +17,7 @@ use crate::called::Called;
 use crate::kind::{CO_ITERABLE_COROUTINE, Kind};
 use crate::raw::code::flags;
 use crate::raw::function::Function;
+use crate::site::Site;
 
 /// The code of the function that makes functions of a shape, by their kind and its source text.
 type Makers = HashMap<(Kind, String), Py<PyAny>>;

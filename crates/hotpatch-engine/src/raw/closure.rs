@@ -28,7 +28,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyTuple;
 use smallvec::SmallVec;
 
-use crate::stack::Stack;
+use super::function::Stack;
 
 static TYPE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
 
@@ -301,10 +301,11 @@ fn destroy(closure: *mut ffi::PyObject) {
 
 #[cfg(test)]
 mod tests {
-    use pyo3::types::{PyDict, PyWeakrefReference};
+    use pyo3::types::PyDict;
 
     use super::*;
     use crate::raw::function::Function;
+    use crate::site::Site;
 
     fn cell<'py>(value: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
         let types = value.py().import("types").unwrap();
@@ -344,15 +345,14 @@ mod tests {
     fn owns_the_stack_that_hangs_on_it() {
         Python::attach(|py| {
             let function = py.eval(c"lambda: None", None, None).unwrap();
-            let target = PyWeakrefReference::new(&function).unwrap();
             let base = Function::new(&function).unwrap().body().unwrap();
             let code = base.code().unwrap().clone();
             let before = reference_count(&code);
-            let kept = [target.clone().into_any()].into_iter().collect();
+            let kept = [py.None().into_bound(py)].into_iter().collect();
             let hidden = Hidden { kept, ..Hidden::default() };
             let closure = Closure::new(py, None, hidden).unwrap();
             assert!(closure.take_stack().is_none());
-            closure.hang(Stack::new(target, base));
+            closure.hang(Box::new(Stack::new(base)));
             let stack = closure.take_stack().unwrap();
             assert!(closure.take_stack().is_none());
             closure.hang(stack);

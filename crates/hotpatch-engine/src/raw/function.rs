@@ -8,7 +8,10 @@ use pyo3::types::{PyDict, PyTuple};
 
 use super::closure::{Closure, Hidden};
 use super::optimizer;
-use crate::stack::Stack;
+use crate::site::{self, Install as _, Site, Stored};
+
+/// The patches of a function.
+pub(crate) type Stack = crate::stack::Stack<StoredBody>;
 
 /// One of the fields of a function object that hold a reference.
 pub(super) struct Field {
@@ -98,14 +101,6 @@ impl<'py> Body<'py> {
         }
         Ok(())
     }
-
-    pub(crate) fn unbind(self) -> StoredBody {
-        StoredBody {
-            fields: self.fields.map(|object| object.map(Bound::unbind)),
-            #[cfg(Py_3_11)]
-            version: self.version,
-        }
-    }
 }
 
 /// A [`Body`] that is kept.
@@ -115,8 +110,10 @@ pub(crate) struct StoredBody {
     version: u32,
 }
 
-impl StoredBody {
-    pub(crate) fn bind<'py>(&self, py: Python<'py>) -> Body<'py> {
+impl Stored for StoredBody {
+    type Body<'py> = Body<'py>;
+
+    fn bind<'py>(&self, py: Python<'py>) -> Body<'py> {
         Body {
             fields: std::array::from_fn(|index| {
                 self.fields[index].as_ref().map(|object| object.bind(py).clone())
@@ -126,7 +123,7 @@ impl StoredBody {
         }
     }
 
-    pub(crate) fn into_bound(self, py: Python<'_>) -> Body<'_> {
+    fn into_bound(self, py: Python<'_>) -> Body<'_> {
         Body {
             fields: self.fields.map(|object| object.map(|object| object.into_bound(py))),
             #[cfg(Py_3_11)]
@@ -134,13 +131,20 @@ impl StoredBody {
         }
     }
 
-    pub(crate) fn closure<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyTuple>> {
+    fn unbind(body: Body<'_>) -> Self {
+        Self {
+            fields: body.fields.map(|object| object.map(Bound::unbind)),
+            #[cfg(Py_3_11)]
+            version: body.version,
+        }
+    }
+
+    fn cells<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyTuple>> {
         self.fields[CLOSURE].as_ref()?.bind(py).cast().ok().cloned()
     }
 
-    /// Everything that the garbage collector has to know of.
-    pub(crate) fn references(&self) -> impl Iterator<Item = &Py<PyAny>> {
-        self.fields.iter().flatten()
+    fn references(&self, visit: impl FnMut(&Py<PyAny>)) {
+        self.fields.iter().flatten().for_each(visit);
     }
 }
 
@@ -153,14 +157,6 @@ pub(crate) struct Seen<'py>([Option<Bound<'py, PyAny>>; SEEN]);
 pub(crate) struct Function<'py>(Bound<'py, PyAny>);
 
 impl<'py> Function<'py> {
-    /// Returns `None` if `object` is not a plain Python function.
-    pub(crate) fn new(object: &Bound<'py, PyAny>) -> Option<Self> {
-        // SAFETY: `object` is live. A function type cannot be subclassed (Objects/funcobject.c has
-        // no Py_TPFLAGS_BASETYPE), so the exact check finds them all.
-        let checked = unsafe { ffi::PyFunction_Check(object.as_ptr()) };
-        (checked == 1).then(|| Self(object.clone()))
-    }
-
     /// Makes a function with the code and the globals given, as `types.FunctionType` does.
     pub(crate) fn with_code(
         code: &Bound<'py, PyAny>,
@@ -170,14 +166,6 @@ impl<'py> Function<'py> {
         let function = unsafe { ffi::PyFunction_New(code.as_ptr(), globals.as_ptr()) };
         // SAFETY: the result is a new reference, or NULL with an error set.
         unsafe { Bound::from_owned_ptr_or_err(code.py(), function) }.map(Self)
-    }
-
-    pub(crate) fn as_any(&self) -> &Bound<'py, PyAny> {
-        &self.0
-    }
-
-    pub(crate) fn into_any(self) -> Bound<'py, PyAny> {
-        self.0
     }
 
     pub(crate) fn code(&self) -> Option<Bound<'py, PyAny>> {
@@ -192,112 +180,6 @@ impl<'py> Function<'py> {
     /// The closure as it is, with what may hang on it.
     pub(crate) fn closure(&self) -> Option<Bound<'py, PyAny>> {
         self.read(&BODY[CLOSURE])
-    }
-
-    /// Takes note of what the function holds, without running any Python code.
-    pub(crate) fn seen(&self) -> Seen<'py> {
-        Seen(self.fields())
-    }
-
-    /// Takes a copy of what the function does now.
-    pub(crate) fn body(&self) -> PyResult<Body<'py>> {
-        let mut fields: References<'py> = self.fields();
-        #[cfg(Py_3_11)]
-        let version = self.version();
-        if let Some(ours) = fields[CLOSURE].as_ref().and_then(Closure::of) {
-            let cells = ours.cells();
-            fields[CLOSURE] = match cells.len() {
-                0 => None,
-                _ => Some(PyTuple::new(self.0.py(), cells)?.into_any()),
-            };
-        }
-        Ok(Body {
-            fields,
-            #[cfg(Py_3_11)]
-            version,
-        })
-    }
-
-    /// Whether the function still has the code, the globals and the defaults of `body`.
-    pub(crate) fn has_body(&self, body: &StoredBody) -> bool {
-        [CODE, GLOBALS, DEFAULTS, KEYWORD_DEFAULTS].into_iter().all(|index| {
-            let expected = body.fields[index].as_ref().map_or(std::ptr::null_mut(), Py::as_ptr);
-            self.raw(&BODY[index]) == expected
-        })
-    }
-
-    /// Makes a function with this one's identity, which does what `body` says.
-    pub(crate) fn twin(&self, body: Body<'py>) -> PyResult<Self> {
-        let py = self.0.py();
-        self.0.getattr(pyo3::intern!(py, "__dict__"))?; // made when first asked for: share it
-        let (Some(code), Some(globals)) = (&body.fields[CODE], &body.fields[GLOBALS]) else {
-            return Err(pyo3::exceptions::PySystemError::new_err("function without code"));
-        };
-        let twin = Self::with_code(code, globals)?;
-        let replaced: Vec<_> =
-            IDENTITY.iter().map(|field| twin.write(field, self.read(field))).collect();
-        drop(replaced);
-        drop(twin.prepare(twin.seen(), body, false, None)?.commit(None));
-        Ok(twin)
-    }
-
-    /// Gets everything ready that installing `body` needs, and changes nothing yet.
-    ///
-    /// `seen` is what the function held when the caller began to look at it. `has_stack` says whether
-    /// a stack is going to hang on the function while the body is installed. `base` is the closure of
-    /// the unpatched function: calls of it that are still binding their arguments get its cells.
-    pub(crate) fn prepare(
-        &self,
-        seen: Seen<'py>,
-        mut body: Body<'py>,
-        has_stack: bool,
-        base: Option<&Bound<'py, PyTuple>>,
-    ) -> PyResult<Install<'py>> {
-        let py = self.0.py();
-        let old = seen.0[CLOSURE].as_ref();
-        let ours = old.and_then(Closure::of);
-        let mut hidden = Hidden::default();
-
-        // The closure never gets shorter: see the module `closure`.
-        let old_cells = match (&ours, old) {
-            (Some(ours), _) => ours.cell_count(),
-            (None, Some(old)) => old.len()?,
-            (None, None) => 0,
-        };
-        for index in body.closure().map_or(0, PyTupleMethods::len)..old_cells {
-            hidden.padding.push(match base.and_then(|cells| cells.get_item(index).ok()) {
-                Some(cell) => cell,
-                None => empty_cell(py)?,
-            });
-        }
-
-        // Frames borrow globals and builtins from the function (since 3.11, internal/pycore_frame.h:
-        // "Borrowed reference"), also suspended ones: none that it ever had may go before it.
-        // Nor may a closure that is no plain tuple: like ours it may keep things alive, as that of
-        // another extension with an engine of its own does.
-        let mut keep = |object: &Bound<'py, PyAny>| {
-            let installed = body.fields[GLOBALS..=CLOSURE].iter().flatten();
-            if !installed.chain(&hidden.kept).any(|other| other.is(object)) {
-                hidden.kept.push(object.clone());
-            }
-        };
-        let foreign =
-            old.filter(|cells| ours.is_none() && !cells.is_exact_instance_of::<PyTuple>());
-        ours.iter().flat_map(Closure::kept).for_each(|object| keep(&object));
-        seen.0[GLOBALS..=BUILTINS].iter().flatten().chain(foreign).for_each(&mut keep);
-
-        let mut home = None;
-        if has_stack || !hidden.is_empty() {
-            let given = body.fields[CLOSURE].take();
-            let cells = given.as_ref().and_then(|cells| cells.cast().ok());
-            hidden
-                .kept
-                .extend(given.clone().filter(|cells| !cells.is_exact_instance_of::<PyTuple>()));
-            let closure = Closure::new(py, cells, hidden)?;
-            body.fields[CLOSURE] = Some(closure.as_any().clone());
-            home = Some(closure);
-        }
-        Ok(Install { function: self.clone(), body, seen, home })
     }
 
     /// Whether calls of this function go through CPython's own entry point, as those of `other` do.
@@ -360,6 +242,134 @@ impl<'py> Function<'py> {
     }
 }
 
+impl<'py> Site<'py> for Function<'py> {
+    type Stored = StoredBody;
+    type Seen = Seen<'py>;
+    type Install = Install<'py>;
+
+    fn new(object: &Bound<'py, PyAny>) -> Option<Self> {
+        // SAFETY: `object` is live. A function type cannot be subclassed (Objects/funcobject.c has
+        // no Py_TPFLAGS_BASETYPE), so the exact check finds them all.
+        let checked = unsafe { ffi::PyFunction_Check(object.as_ptr()) };
+        (checked == 1).then(|| Self(object.clone()))
+    }
+
+    fn as_any(&self) -> &Bound<'py, PyAny> {
+        &self.0
+    }
+
+    fn with_stack<T>(&self, action: impl FnOnce(&mut Stack) -> T) -> Option<T> {
+        let closure = Closure::of(&self.closure()?)?;
+        let mut stack = closure.take_stack()?;
+        // A copy of a function (`types.FunctionType`) can have its closure, but not its patches.
+        let outcome = stack.is_of(&self.0).then(|| action(&mut stack));
+        closure.hang(stack);
+        outcome
+    }
+
+    fn seen(&self) -> Seen<'py> {
+        Seen(self.fields())
+    }
+
+    fn body(&self) -> PyResult<Body<'py>> {
+        let mut fields: References<'py> = self.fields();
+        #[cfg(Py_3_11)]
+        let version = self.version();
+        if let Some(ours) = fields[CLOSURE].as_ref().and_then(Closure::of) {
+            let cells = ours.cells();
+            fields[CLOSURE] = match cells.len() {
+                0 => None,
+                _ => Some(PyTuple::new(self.0.py(), cells)?.into_any()),
+            };
+        }
+        Ok(Body {
+            fields,
+            #[cfg(Py_3_11)]
+            version,
+        })
+    }
+
+    fn cells_of<'a>(body: &'a Body<'py>) -> Option<&'a Bound<'py, PyTuple>> {
+        body.closure()
+    }
+
+    /// The code, the globals and the defaults count.
+    fn has_body(&self, body: &StoredBody) -> bool {
+        [CODE, GLOBALS, DEFAULTS, KEYWORD_DEFAULTS].into_iter().all(|index| {
+            let expected = body.fields[index].as_ref().map_or(std::ptr::null_mut(), Py::as_ptr);
+            self.raw(&BODY[index]) == expected
+        })
+    }
+
+    fn twin(&self, body: Body<'py>) -> PyResult<Self> {
+        let py = self.0.py();
+        self.0.getattr(pyo3::intern!(py, "__dict__"))?; // made when first asked for: share it
+        let (Some(code), Some(globals)) = (&body.fields[CODE], &body.fields[GLOBALS]) else {
+            return Err(pyo3::exceptions::PySystemError::new_err("function without code"));
+        };
+        let twin = Self::with_code(code, globals)?;
+        let replaced: Vec<_> =
+            IDENTITY.iter().map(|field| twin.write(field, self.read(field))).collect();
+        drop(replaced);
+        drop(twin.prepare(twin.seen(), body, false, None)?.commit(None));
+        Ok(twin)
+    }
+
+    fn prepare(
+        &self,
+        seen: Seen<'py>,
+        mut body: Body<'py>,
+        has_stack: bool,
+        base_cells: Option<&Bound<'py, PyTuple>>,
+    ) -> PyResult<Install<'py>> {
+        let py = self.0.py();
+        let old = seen.0[CLOSURE].as_ref();
+        let ours = old.and_then(Closure::of);
+        let mut hidden = Hidden::default();
+
+        // The closure never gets shorter: see the module `closure`.
+        let old_cells = match (&ours, old) {
+            (Some(ours), _) => ours.cell_count(),
+            (None, Some(old)) => old.len()?,
+            (None, None) => 0,
+        };
+        for index in body.closure().map_or(0, PyTupleMethods::len)..old_cells {
+            hidden.padding.push(match base_cells.and_then(|cells| cells.get_item(index).ok()) {
+                Some(cell) => cell,
+                None => empty_cell(py)?,
+            });
+        }
+
+        // Frames borrow globals and builtins from the function (since 3.11, internal/pycore_frame.h:
+        // "Borrowed reference"), also suspended ones: none that it ever had may go before it.
+        // Nor may a closure that is no plain tuple: like ours it may keep things alive, as that of
+        // another extension with an engine of its own does.
+        let mut keep = |object: &Bound<'py, PyAny>| {
+            let installed = body.fields[GLOBALS..=CLOSURE].iter().flatten();
+            if !installed.chain(&hidden.kept).any(|other| other.is(object)) {
+                hidden.kept.push(object.clone());
+            }
+        };
+        let foreign =
+            old.filter(|cells| ours.is_none() && !cells.is_exact_instance_of::<PyTuple>());
+        ours.iter().flat_map(Closure::kept).for_each(|object| keep(&object));
+        seen.0[GLOBALS..=BUILTINS].iter().flatten().chain(foreign).for_each(&mut keep);
+
+        let mut home = None;
+        if has_stack || !hidden.is_empty() {
+            let given = body.fields[CLOSURE].take();
+            let cells = given.as_ref().and_then(|cells| cells.cast().ok());
+            hidden
+                .kept
+                .extend(given.clone().filter(|cells| !cells.is_exact_instance_of::<PyTuple>()));
+            let closure = Closure::new(py, cells, hidden)?;
+            body.fields[CLOSURE] = Some(closure.as_any().clone());
+            home = Some(closure);
+        }
+        Ok(Install { function: self.clone(), body, seen, home })
+    }
+}
+
 /// A cell with nothing in it.
 fn empty_cell(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
     // SAFETY: this thread is attached, and NULL means an empty cell.
@@ -378,15 +388,15 @@ pub(crate) struct Install<'py> {
     home: Option<Closure<'py>>,
 }
 
-impl<'py> Install<'py> {
-    /// Lets CPython drop what it knows of the body that is installed now.
-    ///
+impl<'py> site::Install<StoredBody> for Install<'py> {
+    type Replaced = Replaced<'py>;
+
     /// Setting the defaults (to what they are) is the public way to it: it tells function watchers
     /// (3.12) and the optimizer, makes traces that assume the body invalid (3.15), and takes the
     /// function out of the cache that finds functions by version (3.13). Were it left there under a
     /// version that it no longer has, its destructor would not find the entry, and the next look-up
     /// would read freed memory (`func_clear_version`, Objects/funcobject.c, 3.13 to 3.15).
-    pub(crate) fn announce(&self) -> PyResult<()> {
+    fn announce(&self) -> PyResult<()> {
         let py = self.function.0.py();
         let defaults = self.function.read(&BODY[DEFAULTS]);
         let defaults = defaults.unwrap_or_else(|| py.None().into_bound(py));
@@ -400,23 +410,18 @@ impl<'py> Install<'py> {
         Ok(())
     }
 
-    /// Whether nobody has changed the function since `seen`.
-    pub(crate) fn is_current(&self) -> bool {
+    fn is_current(&self) -> bool {
         [CODE, CLOSURE, DEFAULTS, KEYWORD_DEFAULTS].into_iter().all(|index| {
             let expected = self.seen.0[index].as_ref().map_or(std::ptr::null_mut(), Bound::as_ptr);
             self.function.raw(&BODY[index]) == expected
         })
     }
 
-    /// Takes the stack off the function, which nobody has changed since `seen`.
-    pub(crate) fn take_stack(&self) -> Option<Box<Stack>> {
+    fn take_stack(&self) -> Option<Box<Stack>> {
         self.seen.0[CLOSURE].as_ref().and_then(Closure::of)?.take_stack()
     }
 
-    /// Writes the body, with no Python code in between, and returns what was there.
-    ///
-    /// `stack` hangs on the function from then on: `prepare` was told of it.
-    pub(crate) fn commit(self, stack: Option<Box<Stack>>) -> Replaced<'py> {
+    fn commit(self, stack: Option<Box<Stack>>) -> Replaced<'py> {
         let Self { function, body, seen, home } = self;
         if let (Some(home), Some(stack)) = (home, stack) {
             home.hang(stack);

@@ -11,6 +11,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use super::function::{BODY, Field, Function, IDENTITY};
 use crate::error::Error;
+use crate::site::Site;
 
 /// A function with something in every field.
 const PROBE: &std::ffi::CStr = c"

@@ -8,9 +8,12 @@
 #![allow(unsafe_code, reason = "see the module's documentation")]
 
 pub(crate) mod audit;
+pub(crate) mod builtin;
 pub(crate) mod closure;
 pub(crate) mod code;
 pub(crate) mod frame;
 pub(crate) mod function;
 pub(crate) mod layout;
+pub(crate) mod method;
 mod optimizer;
+mod pool;

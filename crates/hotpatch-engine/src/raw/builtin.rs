@@ -1,0 +1,428 @@
+//! Builtin functions: C functions that are objects of their own, such as `time.time`.
+//!
+//! Such an object points to a definition (`PyMethodDef`: name, address, calling convention, doc) that
+//! other objects can share, and has an entry for calls (`vectorcall`). A detour gives it a definition
+//! of its own, equal to the other but for the calling convention, and an entry that calls something
+//! else. The parts of CPython that would call the C function themselves find no convention that they
+//! know and take the entry: the specialised instructions compare `ml_flags` (`CALL_BUILTIN_O` and the
+//! like, Python/bytecodes.c, 3.11 to 3.15), and `cfunction_call` (Objects/methodobject.c) looks for
+//! `METH_VARARGS`. The address stays, since hash and equality are made of it.
+
+use std::cell::{Cell, UnsafeCell};
+use std::collections::HashMap;
+use std::ffi::c_int;
+use std::mem::offset_of;
+use std::ptr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyTuple, PyWeakrefReference};
+
+use super::optimizer;
+use crate::site::{self, Install as _, Site};
+
+/// What calls of a builtin function reach: `None` is its own C function.
+pub(crate) type StoredCallable = Option<Py<PyAny>>;
+pub(super) type Callable<'py> = Option<Bound<'py, PyAny>>;
+pub(super) type Stack = crate::stack::Stack<StoredCallable>;
+
+/// `PyCFunctionObject` (Include/cpython/methodobject.h, 3.10 to 3.15).
+#[repr(C)]
+struct Object {
+    head: UnsafeCell<ffi::PyObject>,
+    definition: Cell<*mut ffi::PyMethodDef>,
+    receiver: Cell<*mut ffi::PyObject>,
+    module: Cell<*mut ffi::PyObject>,
+    weak_references: Cell<*mut ffi::PyObject>,
+    entry: Cell<Option<ffi::vectorcallfunc>>,
+}
+
+/// `PyCMethodObject` (ibid.): what an object is whose definition has the flag `METH_METHOD`.
+#[repr(C)]
+struct MethodObject {
+    function: Object,
+    class: Cell<*mut ffi::PyTypeObject>,
+}
+
+/// The definition of a builtin function whose calls go elsewhere. Never freed.
+#[repr(C)]
+struct Detour {
+    /// First: this is what the object points to.
+    definition: Cell<ffi::PyMethodDef>,
+    own_definition: Cell<*mut ffi::PyMethodDef>,
+    own_entry: Cell<Option<ffi::vectorcallfunc>>,
+    /// An object with the same C function that never changes, for other interpreters.
+    unpatched: Cell<*mut ffi::PyObject>,
+    interpreter: Cell<*mut ffi::PyInterpreterState>,
+    /// Where the calls go; NULL while the object does not point here.
+    callable: Cell<*mut ffi::PyObject>,
+    stack: Cell<Option<Box<Stack>>>,
+}
+
+impl Detour {
+    fn make() -> &'static Self {
+        Box::leak(Box::new(Self {
+            definition: Cell::new(ffi::PyMethodDef::zeroed()),
+            own_definition: Cell::new(ptr::null_mut()),
+            own_entry: Cell::new(None),
+            unpatched: Cell::new(ptr::null_mut()),
+            interpreter: Cell::new(ptr::null_mut()),
+            callable: Cell::new(ptr::null_mut()),
+            stack: Cell::new(None),
+        }))
+    }
+
+    /// What an object with this detour points to.
+    fn as_definition(&self) -> *mut ffi::PyMethodDef {
+        self.definition.as_ptr()
+    }
+}
+
+const CONVENTIONS: c_int =
+    ffi::METH_VARARGS | ffi::METH_FASTCALL | ffi::METH_NOARGS | ffi::METH_O | ffi::METH_KEYWORDS;
+
+/// The detours of all builtin functions that were ever patched and are still there.
+///
+/// An object gets the same one again when it is patched again, and a detour whose object is gone goes to
+/// another: CPython hands definitions about without counting who has them, so none is ever freed.
+static DETOURS: Mutex<Option<Detours>> = Mutex::new(None);
+
+#[derive(Default)]
+struct Detours {
+    /// By the address of the object.
+    held: HashMap<usize, Held>,
+    unused: Vec<&'static Detour>,
+}
+
+struct Held {
+    detour: &'static Detour,
+    /// Tells when the object goes: see [`Farewell`].
+    _watch: Py<PyWeakrefReference>,
+}
+
+// SAFETY: whoever uses a detour has the GIL.
+unsafe impl Send for Detours {}
+
+fn detours() -> MutexGuard<'static, Option<Detours>> {
+    DETOURS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What is called when a builtin function that has a detour goes.
+#[pyclass(frozen, module = "hotpatch._native")]
+struct Farewell {
+    object: usize,
+}
+
+#[pymethods]
+impl Farewell {
+    fn __call__(&self, py: Python<'_>, reference: &Bound<'_, PyAny>) {
+        let _ = reference; // it is the one that `Held` has
+        let held = detours().get_or_insert_default().held.remove(&self.object);
+        let Some(Held { detour, _watch }) = held else {
+            return;
+        };
+        let object = ptr::with_exposed_provenance::<Object>(self.object);
+        // SAFETY: CPython tells of the end of an object while its memory is still its own.
+        leave(unsafe { &*object }, detour);
+        let stack = detour.stack.take();
+        let owned = [&detour.callable, &detour.unpatched].map(|it| it.replace(ptr::null_mut()));
+        detours().get_or_insert_default().unused.push(detour);
+        if let Some(stack) = stack {
+            (*stack).release(py);
+        }
+        for owned in owned {
+            // SAFETY: the detour has given up this reference. It can be NULL.
+            drop(unsafe { Bound::from_owned_ptr_or_opt(py, owned) });
+        }
+    }
+}
+
+/// Lets a builtin function call its own C function again.
+fn leave(object: &Object, detour: &Detour) {
+    if object.definition.get() == detour.as_definition() {
+        // The entry goes first: it relies on the definition.
+        object.entry.set(detour.own_entry.get());
+        object.definition.set(detour.own_definition.get());
+    }
+}
+
+/// The entry of a builtin function with a detour.
+unsafe extern "C" fn enter(
+    function: *mut ffi::PyObject,
+    arguments: *const *mut ffi::PyObject,
+    count: usize,
+    keywords: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: only a builtin function has this entry, and it is live while it is called.
+    let object = unsafe { &*function.cast::<Object>() };
+    // SAFETY: only an object that points to a detour has this entry.
+    let detour = unsafe { &*object.definition.get().cast::<Detour>() };
+    // SAFETY: who calls has the GIL, and so an interpreter.
+    let interpreter = unsafe { ffi::PyInterpreterState_Get() };
+    let is_elsewhere = interpreter != detour.interpreter.get();
+    let callable = if is_elsewhere { &detour.unpatched } else { &detour.callable }.get();
+    // SAFETY: the detour owns it. It can let go of it during the call: hence a reference of our own.
+    unsafe { ffi::Py_INCREF(callable) };
+    // SAFETY: the arguments are passed on as they came, with what the caller allows to be done to them.
+    let result = unsafe { ffi::PyObject_Vectorcall(callable, arguments, count, keywords) };
+    // SAFETY: the reference taken above.
+    unsafe { ffi::Py_DECREF(callable) };
+    result
+}
+
+/// A builtin function.
+#[derive(Clone)]
+pub(crate) struct Builtin<'py>(Bound<'py, PyAny>);
+
+/// What a builtin function held at some time.
+pub(crate) struct Seen<'py> {
+    definition: *mut ffi::PyMethodDef,
+    callable: Callable<'py>,
+}
+
+impl<'py> Builtin<'py> {
+    fn fields(&self) -> &Object {
+        // SAFETY: `new` checked the type, whose objects have this layout, and `self` keeps it alive.
+        unsafe { &*self.0.as_ptr().cast() }
+    }
+
+    /// The detour that its calls take.
+    fn detour(&self) -> Option<&'static Detour> {
+        let entry = self.fields().entry.get()?;
+        if !ptr::fn_addr_eq(entry, enter as ffi::vectorcallfunc) {
+            return None;
+        }
+        // Somebody else may have written one of the fields and not the other.
+        self.known_detour().filter(|detour| self.points_to(detour))
+    }
+
+    fn points_to(&self, detour: &Detour) -> bool {
+        self.fields().definition.get() == detour.as_definition()
+    }
+
+    fn address(&self) -> usize {
+        self.0.as_ptr().expose_provenance()
+    }
+
+    fn known_detour(&self) -> Option<&'static Detour> {
+        Some(detours().as_ref()?.held.get(&self.address())?.detour)
+    }
+
+    /// Whether it was patched before.
+    pub(crate) fn is_known(&self) -> bool {
+        self.known_detour().is_some()
+    }
+
+    /// The definition of its C function.
+    pub(crate) fn own_definition(&self) -> *mut ffi::PyMethodDef {
+        match self.detour() {
+            Some(detour) => detour.own_definition.get(),
+            None => self.fields().definition.get(),
+        }
+    }
+
+    /// What it is bound to: an instance, a class, a module, or nothing.
+    pub(crate) fn receiver(&self) -> Option<Bound<'py, PyAny>> {
+        let receiver = self.fields().receiver.get();
+        // SAFETY: the object owns it, if it is not NULL.
+        unsafe { Bound::from_borrowed_ptr_or_opt(self.0.py(), receiver) }
+    }
+
+    /// Whether the fields are where they are in the versions that hotpatch knows.
+    pub(crate) fn has_known_layout(&self) -> bool {
+        let object = self.0.as_ptr();
+        // SAFETY: a type is live as long as its instances.
+        let class = unsafe { &*self.0.get_type_ptr() };
+        // SAFETY: `new` checked the type, as for the two calls below.
+        let function = unsafe { ffi::PyCFunction_GetFunction(object) };
+        // SAFETY: see above.
+        let flags = unsafe { ffi::PyCFunction_GetFlags(object) };
+        // SAFETY: see above.
+        let receiver = unsafe { ffi::PyCFunction_GetSelf(object) };
+        if usize::try_from(class.tp_vectorcall_offset) != Ok(offset_of!(Object, entry)) {
+            return false;
+        }
+        // SAFETY: the entry is where it should be, and the definition before it; it points to one.
+        let definition = unsafe { &*self.fields().definition.get() };
+        // SAFETY: every field of the union is a pointer to a function.
+        let own = unsafe { definition.ml_meth.PyCFunction };
+        definition.ml_flags == flags
+            && function.is_some_and(|function| ptr::fn_addr_eq(function, own))
+            && (flags & ffi::METH_STATIC != 0 || self.fields().receiver.get() == receiver)
+    }
+
+    /// Another object for the same C function, with the same identity.
+    fn unpatched(&self) -> PyResult<Self> {
+        let definition = self.own_definition();
+        // SAFETY: a definition lives as long as the objects that point to it, and `self` does.
+        let flags = unsafe { (*definition).ml_flags };
+        let class = if flags & ffi::METH_METHOD == 0 {
+            ptr::null_mut()
+        } else {
+            // SAFETY: with this flag the object has this layout.
+            unsafe { &*self.0.as_ptr().cast::<MethodObject>() }.class.get()
+        };
+        let Object { receiver, module, .. } = self.fields();
+        // SAFETY: what the arguments of one object were is right for another.
+        let copy = unsafe { ffi::PyCMethod_New(definition, receiver.get(), module.get(), class) };
+        // SAFETY: the result is a new reference, or NULL with an error set.
+        unsafe { Bound::from_owned_ptr_or_err(self.0.py(), copy) }.map(Self)
+    }
+
+    /// What a call of it does now, in a form that does not change when it is patched.
+    pub(crate) fn frozen(&self) -> PyResult<Bound<'py, PyAny>> {
+        match self.body()? {
+            Some(callable) => Ok(callable),
+            None => Ok(self.unpatched()?.0),
+        }
+    }
+
+    /// The detour for this object: the one that it has, or a new one.
+    fn make_detour(&self) -> PyResult<&'static Detour> {
+        if let Some(detour) = self.known_detour() {
+            if !self.points_to(detour) {
+                self.adopt(detour);
+            }
+            return Ok(detour);
+        }
+        let py = self.0.py();
+        let farewell = Bound::new(py, Farewell { object: self.address() })?;
+        let watch = PyWeakrefReference::new_with(&self.0, farewell)?;
+        let unpatched = self.unpatched()?.0;
+        if let Some(detour) = self.known_detour() {
+            return Ok(detour); // a finalizer that ran meanwhile has patched it
+        }
+        let mut detours = detours();
+        let detours = detours.get_or_insert_default();
+        let detour = detours.unused.pop().unwrap_or_else(Detour::make);
+        detour.unpatched.set(unpatched.into_ptr());
+        // SAFETY: this thread is attached, so it has an interpreter.
+        detour.interpreter.set(unsafe { ffi::PyInterpreterState_Get() });
+        self.adopt(detour);
+        detours.held.insert(self.address(), Held { detour, _watch: watch.unbind() });
+        Ok(detour)
+    }
+
+    /// Makes a detour, to which the object does not point, for what the object is now.
+    fn adopt(&self, detour: &Detour) {
+        let own_definition = self.fields().definition.get();
+        // SAFETY: a definition lives as long as the objects that point to it, and `self` does.
+        let mut definition = unsafe { own_definition.read() };
+        definition.ml_flags = definition.ml_flags & !CONVENTIONS | ffi::METH_KEYWORDS;
+        detour.definition.set(definition);
+        detour.own_definition.set(own_definition);
+        detour.own_entry.set(self.fields().entry.get());
+    }
+}
+
+impl<'py> Site<'py> for Builtin<'py> {
+    type Stored = StoredCallable;
+    type Seen = Seen<'py>;
+    type Install = Install<'py>;
+
+    fn new(object: &Bound<'py, PyAny>) -> Option<Self> {
+        // SAFETY: `object` is live. The type has one subclass, PyCMethod_Type, and allows no others.
+        let checked = unsafe { ffi::PyCFunction_Check(object.as_ptr()) };
+        (checked == 1).then(|| Self(object.clone()))
+    }
+
+    fn as_any(&self) -> &Bound<'py, PyAny> {
+        &self.0
+    }
+
+    fn with_stack<T>(&self, action: impl FnOnce(&mut Stack) -> T) -> Option<T> {
+        let detour = self.detour()?;
+        let mut stack = detour.stack.take()?;
+        let outcome = action(&mut stack);
+        detour.stack.set(Some(stack));
+        Some(outcome)
+    }
+
+    fn seen(&self) -> Seen<'py> {
+        let callable = self.detour().and_then(|detour| {
+            // SAFETY: the detour owns it, if it is not NULL.
+            unsafe { Bound::from_borrowed_ptr_or_opt(self.0.py(), detour.callable.get()) }
+        });
+        Seen { definition: self.fields().definition.get(), callable }
+    }
+
+    fn body(&self) -> PyResult<Callable<'py>> {
+        Ok(self.seen().callable)
+    }
+
+    fn cells_of<'a>(_: &'a Callable<'py>) -> Option<&'a Bound<'py, PyTuple>> {
+        None
+    }
+
+    fn has_body(&self, body: &StoredCallable) -> bool {
+        let expected = body.as_ref().map(Py::as_ptr);
+        self.seen().callable.as_ref().map(Bound::as_ptr) == expected
+    }
+
+    fn twin(&self, body: Callable<'py>) -> PyResult<Self> {
+        let twin = self.unpatched()?;
+        drop(twin.prepare(twin.seen(), body, false, None)?.commit(None));
+        Ok(twin)
+    }
+
+    fn prepare(
+        &self,
+        seen: Seen<'py>,
+        callable: Callable<'py>,
+        has_stack: bool,
+        _cells: Option<&Bound<'py, PyTuple>>,
+    ) -> PyResult<Install<'py>> {
+        debug_assert!(callable.is_some() || !has_stack, "a patch says where calls go");
+        let detour = callable.is_some().then(|| self.make_detour()).transpose()?;
+        Ok(Install { builtin: self.clone(), seen, callable, detour })
+    }
+}
+
+/// A body that is ready to be given to a builtin function.
+pub(crate) struct Install<'py> {
+    builtin: Builtin<'py>,
+    seen: Seen<'py>,
+    callable: Callable<'py>,
+    detour: Option<&'static Detour>,
+}
+
+impl<'py> site::Install<StoredCallable> for Install<'py> {
+    type Replaced = Callable<'py>;
+
+    fn announce(&self) -> PyResult<()> {
+        optimizer::forget_traces(self.builtin.0.py());
+        Ok(())
+    }
+
+    fn is_current(&self) -> bool {
+        let now = self.builtin.seen();
+        let address = |callable: &Callable<'_>| callable.as_ref().map(Bound::as_ptr);
+        now.definition == self.seen.definition
+            && address(&now.callable) == address(&self.seen.callable)
+    }
+
+    fn take_stack(&self) -> Option<Box<Stack>> {
+        self.builtin.detour()?.stack.take()
+    }
+
+    fn commit(self, stack: Option<Box<Stack>>) -> Callable<'py> {
+        let Self { builtin, callable, detour, .. } = self;
+        let object = builtin.fields();
+        let old = if let (Some(detour), Some(callable)) = (detour, callable) {
+            detour.stack.set(stack);
+            let old = detour.callable.replace(callable.into_ptr());
+            // The definition goes first: the entry relies on it.
+            object.definition.set(detour.as_definition());
+            object.entry.set(Some(enter));
+            old
+        } else if let Some(detour) = builtin.detour() {
+            leave(object, detour);
+            detour.callable.replace(ptr::null_mut())
+        } else {
+            ptr::null_mut()
+        };
+        // SAFETY: the detour owned it, if it is not NULL, and has given it up.
+        unsafe { Bound::from_owned_ptr_or_opt(builtin.0.py(), old) }
+    }
+}

@@ -1,0 +1,267 @@
+//! Methods of C types, such as `dict.get`, and those bound to one object, such as `random.random`.
+//!
+//! A definition (`PyMethodDef`) is shared by the descriptor in the class and by every bound method that is
+//! made of it, before a patch or later. All of them read the address of the C function from it at each
+//! call, and so do CPython's specialised instructions (`CALL_METHOD_DESCRIPTOR_O` and the like,
+//! Python/bytecodes.c, 3.11 to 3.15). So the address is what a patch writes; what is written comes from
+//! the [`pool`].
+
+use std::ffi::CStr;
+use std::ptr::{self, NonNull};
+
+use pyo3::ffi;
+use pyo3::prelude::*;
+use pyo3::types::{PyTuple, PyType};
+
+use super::builtin::{Builtin, Callable, Stack, StoredCallable};
+use super::{optimizer, pool};
+use crate::error::Error;
+use crate::patch::Reference;
+use crate::site::{self, Install as _, Site};
+
+/// `PyMethodDescrObject` (Include/cpython/descrobject.h, 3.10 to 3.15).
+#[repr(C)]
+struct Descriptor {
+    head: ffi::PyObject,
+    class: *mut ffi::PyTypeObject,
+    name: *mut ffi::PyObject,
+    qualified_name: *mut ffi::PyObject,
+    definition: *mut ffi::PyMethodDef,
+}
+
+/// A method of a C type: for every object, or for the one that it is bound to.
+#[derive(Clone)]
+pub(crate) struct Method<'py> {
+    object: Bound<'py, PyAny>,
+    definition: *mut ffi::PyMethodDef,
+    receiver: Option<Bound<'py, PyAny>>,
+}
+
+impl<'py> Method<'py> {
+    /// The method that a bound builtin method was made of, for what it is bound to.
+    pub(crate) fn bound(builtin: &Builtin<'py>, receiver: Bound<'py, PyAny>) -> Self {
+        let (object, definition) = (builtin.as_any().clone(), builtin.own_definition());
+        Self { object, definition, receiver: Some(receiver) }
+    }
+
+    /// Whether it was patched before.
+    pub(crate) fn is_known(&self) -> bool {
+        pool::find(self.definition).is_some()
+    }
+
+    fn is_class_method(&self) -> bool {
+        let class = ptr::addr_of_mut!(ffi::PyClassMethodDescr_Type);
+        self.object.get_type_ptr() == class
+    }
+
+    /// The class that has it, or `None` if what looks like a bound method is not made of one.
+    pub(crate) fn class(&self) -> PyResult<Option<Bound<'py, PyType>>> {
+        let Some(receiver) = &self.receiver else {
+            return Ok(Some(self.object.getattr("__objclass__")?.cast_into()?));
+        };
+        let class = receiver.get_type();
+        for class in receiver.cast::<PyType>().ok().into_iter().chain([&class]) {
+            for class in class.mro() {
+                let class = class.cast_into::<PyType>()?;
+                let name = self.object.getattr("__name__")?;
+                let found = class.getattr("__dict__")?.call_method1("get", (name,))?;
+                let method = Self::new(&found).filter(|method| method.receiver.is_none());
+                if method.is_some_and(|method| method.definition == self.definition) {
+                    return Ok(Some(class));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The flags of its definition (`METH_...`).
+    pub(crate) fn flags(&self) -> i32 {
+        // SAFETY: a definition lives as long as the objects that point to it, and `self` has one.
+        unsafe { (*self.definition).ml_flags }
+    }
+
+    /// Whether the definition is where it is in the versions that hotpatch knows.
+    pub(crate) fn has_known_layout(&self) -> PyResult<bool> {
+        // SAFETY: as in `flags`.
+        let name = unsafe { (*self.definition).ml_name };
+        // SAFETY: the name of a definition is a C string.
+        let name = unsafe { CStr::from_ptr(name) };
+        let shown: String = self.object.getattr("__name__")?.extract()?;
+        Ok(name.to_bytes() == shown.as_bytes())
+    }
+
+    /// Whether the memory of the definition can be written.
+    pub(crate) fn is_writable(&self) -> bool {
+        // SAFETY: as in `flags`.
+        let field = unsafe { &raw const (*self.definition).ml_meth };
+        region::query(field)
+            .is_ok_and(|region| region.protection().contains(region::Protection::WRITE))
+    }
+
+    fn receiver(&self) -> *mut ffi::PyObject {
+        self.receiver.as_ref().map_or(ptr::null_mut(), Bound::as_ptr)
+    }
+
+    /// The slot of its definition, if calls come there and nobody else has changed that.
+    fn slot(&self) -> Option<usize> {
+        pool::find(self.definition).filter(|index| pool::is_connected(*index))
+    }
+
+    /// Another object for the C function, with the same identity and a definition of its own.
+    fn unpatched(&self) -> PyResult<Self> {
+        let py = self.object.py();
+        // SAFETY: as in `flags`.
+        let mut definition = unsafe { self.definition.read() };
+        if let Some(index) = self.slot() {
+            definition.ml_meth = pool::own(index);
+        }
+        // CPython hands definitions about without counting who has them: it is never freed.
+        let definition = ptr::from_mut(Box::leak(Box::new(definition)));
+        let made = if let Some(receiver) = &self.receiver {
+            let has_class = self.flags() & ffi::METH_METHOD != 0;
+            let class = if has_class { receiver.get_type_ptr() } else { ptr::null_mut() };
+            let module = ptr::null_mut();
+            // SAFETY: a live receiver, and a definition that is right for it.
+            unsafe { ffi::PyCMethod_New(definition, receiver.as_ptr(), module, class) }
+        } else {
+            // SAFETY: without a receiver `object` is a descriptor, which has this layout.
+            let class = unsafe { (*self.object.as_ptr().cast::<Descriptor>()).class };
+            if self.is_class_method() {
+                // SAFETY: the class that the definition is for.
+                unsafe { ffi::PyDescr_NewClassMethod(class, definition) }
+            } else {
+                // SAFETY: as above.
+                unsafe { ffi::PyDescr_NewMethod(class, definition) }
+            }
+        };
+        // SAFETY: the result is a new reference, or NULL with an error set.
+        let object = unsafe { Bound::from_owned_ptr_or_err(py, made) }?;
+        Ok(Self { object, definition, receiver: self.receiver.clone() })
+    }
+
+    /// What a call of it does now, in a form that does not change when it is patched.
+    pub(crate) fn frozen(&self) -> PyResult<Bound<'py, PyAny>> {
+        match self.body()? {
+            Some(callable) => Ok(callable),
+            None => Ok(self.unpatched()?.object),
+        }
+    }
+}
+
+impl<'py> Site<'py> for Method<'py> {
+    type Stored = StoredCallable;
+    type Seen = Callable<'py>;
+    type Install = Install<'py>;
+
+    /// Takes every bound builtin method: see [`Method::class`].
+    fn new(object: &Bound<'py, PyAny>) -> Option<Self> {
+        if let Some(builtin) = Builtin::new(object) {
+            return builtin.receiver().map(|receiver| Self::bound(&builtin, receiver));
+        }
+        let class = object.get_type_ptr();
+        let known = [&raw mut ffi::PyMethodDescr_Type, &raw mut ffi::PyClassMethodDescr_Type];
+        if !known.contains(&class) {
+            return None;
+        }
+        // SAFETY: both types have this layout, and neither can be subclassed.
+        let definition = unsafe { (*object.as_ptr().cast::<Descriptor>()).definition };
+        Some(Self { object: object.clone(), definition, receiver: None })
+    }
+
+    fn as_any(&self) -> &Bound<'py, PyAny> {
+        &self.object
+    }
+
+    fn with_stack<T>(&self, action: impl FnOnce(&mut Stack) -> T) -> Option<T> {
+        let index = self.slot()?;
+        let mut stack = pool::with_route(index, self.receiver(), |route| route.stack.take())?;
+        let outcome = action(&mut stack);
+        pool::with_route(index, self.receiver(), |route| route.stack.set(Some(stack)));
+        Some(outcome)
+    }
+
+    /// A descriptor has no place for a weak reference, and a bound method is made anew each time.
+    fn reference(&self) -> PyResult<Reference> {
+        Ok(Reference::Strong(self.object.clone().unbind()))
+    }
+
+    fn seen(&self) -> Callable<'py> {
+        let callable =
+            pool::with_route(self.slot()?, self.receiver(), |route| route.callable.get())?;
+        // SAFETY: the slot owns it.
+        Some(unsafe { Bound::from_borrowed_ptr(self.object.py(), callable.as_ptr()) })
+    }
+
+    fn body(&self) -> PyResult<Callable<'py>> {
+        Ok(self.seen())
+    }
+
+    fn cells_of<'a>(_: &'a Callable<'py>) -> Option<&'a Bound<'py, PyTuple>> {
+        None
+    }
+
+    fn has_body(&self, body: &StoredCallable) -> bool {
+        self.seen().as_ref().map(Bound::as_ptr) == body.as_ref().map(Py::as_ptr)
+    }
+
+    fn twin(&self, body: Callable<'py>) -> PyResult<Self> {
+        let twin = self.unpatched()?;
+        drop(twin.prepare(twin.seen(), body, false, None)?.commit(None));
+        Ok(twin)
+    }
+
+    fn prepare(
+        &self,
+        seen: Callable<'py>,
+        callable: Callable<'py>,
+        _has_stack: bool,
+        _cells: Option<&Bound<'py, PyTuple>>,
+    ) -> PyResult<Install<'py>> {
+        let index = pool::claim(self.definition).ok_or_else(|| {
+            PyErr::from(Error::patch(format!(
+                "{} C methods are patched already, and there is no place for more; undo some",
+                pool::SIZE
+            )))
+        })?;
+        Ok(Install { method: self.clone(), seen, callable, index })
+    }
+}
+
+/// A body that is ready to be given to a method.
+pub(crate) struct Install<'py> {
+    method: Method<'py>,
+    seen: Callable<'py>,
+    callable: Callable<'py>,
+    index: usize,
+}
+
+impl<'py> site::Install<StoredCallable> for Install<'py> {
+    type Replaced = Callable<'py>;
+
+    fn announce(&self) -> PyResult<()> {
+        optimizer::forget_traces(self.method.object.py());
+        Ok(())
+    }
+
+    fn is_current(&self) -> bool {
+        let address = |callable: &Callable<'_>| callable.as_ref().map(Bound::as_ptr);
+        pool::find(self.method.definition) == Some(self.index)
+            && address(&self.method.seen()) == address(&self.seen)
+    }
+
+    fn take_stack(&self) -> Option<Box<Stack>> {
+        pool::with_route(self.index, self.method.receiver(), |route| route.stack.take())
+    }
+
+    fn commit(self, stack: Option<Box<Stack>>) -> Callable<'py> {
+        let Self { method, callable, index, .. } = self;
+        let callable = callable.and_then(|callable| NonNull::new(callable.into_ptr()));
+        let old = pool::with_route(index, method.receiver(), |route| {
+            route.stack.set(stack);
+            route.callable.replace(callable)
+        });
+        pool::connect(index);
+        // SAFETY: the slot owned it, and has given it up.
+        old.map(|old| unsafe { Bound::from_owned_ptr(method.object.py(), old.as_ptr()) })
+    }
+}

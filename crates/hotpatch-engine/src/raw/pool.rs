@@ -1,0 +1,398 @@
+//! C functions that lead calls of C methods elsewhere: one for each definition that is patched.
+//!
+//! They are made at compile time, since each must know by itself which definition it stands in for.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::ffi::c_int;
+use std::ptr::{self, NonNull};
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::ffi;
+use seq_macro::seq;
+use smallvec::SmallVec;
+
+use super::builtin::Stack;
+
+type Object = *mut ffi::PyObject;
+
+/// How many definitions can be patched at the same time.
+pub(super) const SIZE: usize = 512;
+
+/// Where the calls go that one receiver gets, or every receiver, and the patches that say so.
+#[derive(Default)]
+pub(super) struct Route {
+    /// Owned. Without it the C function is called.
+    pub(super) callable: Cell<Option<NonNull<ffi::PyObject>>>,
+    pub(super) stack: Cell<Option<Box<Stack>>>,
+}
+
+/// What stands in for the C function of one definition.
+struct Slot {
+    /// NULL until the slot is used for the first time.
+    definition: Cell<*mut ffi::PyMethodDef>,
+    own: Cell<Option<ffi::PyMethodDefPointer>>,
+    interpreter: Cell<*mut ffi::PyInterpreterState>,
+    everyone: Route,
+    /// By the address of the receiver, which its patches keep alive.
+    receivers: RefCell<Vec<(Object, Route)>>,
+}
+
+struct Slots([Slot; SIZE]);
+
+// SAFETY: whoever uses a slot has the GIL.
+unsafe impl Sync for Slots {}
+
+static SLOTS: Slots = Slots(
+    [const {
+        Slot {
+            definition: Cell::new(ptr::null_mut()),
+            own: Cell::new(None),
+            interpreter: Cell::new(ptr::null_mut()),
+            everyone: Route { callable: Cell::new(None), stack: Cell::new(None) },
+            receivers: RefCell::new(Vec::new()),
+        }
+    }; SIZE],
+);
+
+/// Which slot a definition has. It keeps it when it is unpatched, until another needs it: an address
+/// that somebody has noted then still leads to the right C function.
+static PLACES: Mutex<Option<HashMap<usize, usize>>> = Mutex::new(None);
+
+/// The slot that `definition` has.
+pub(super) fn find(definition: *mut ffi::PyMethodDef) -> Option<usize> {
+    let places = PLACES.lock().unwrap_or_else(PoisonError::into_inner);
+    places.as_ref()?.get(&definition.addr()).copied()
+}
+
+/// The slot that `definition` has, or one that nobody uses now; `None` if all are in use.
+pub(super) fn claim(definition: *mut ffi::PyMethodDef) -> Option<usize> {
+    if let Some(index) = find(definition) {
+        return Some(index);
+    }
+    let mut places = PLACES.lock().unwrap_or_else(PoisonError::into_inner);
+    let places = places.get_or_insert_default();
+    let index = match places.len() {
+        unused if unused < SIZE => unused,
+        _ => (0..SIZE).find(|index| !SLOTS.0[*index].is_in_use())?,
+    };
+    let slot = &SLOTS.0[index];
+    places.remove(&slot.definition.replace(definition).addr());
+    places.insert(definition.addr(), index);
+    // SAFETY: a definition lives as long as the objects that point to it, and the caller has one.
+    slot.own.set(Some(unsafe { (*definition).ml_meth }));
+    // SAFETY: this thread is attached, so it has an interpreter.
+    slot.interpreter.set(unsafe { ffi::PyInterpreterState_Get() });
+    Some(index)
+}
+
+impl Slot {
+    /// Whether calls of the definition go elsewhere, for anyone.
+    fn is_in_use(&self) -> bool {
+        self.everyone.callable.get().is_some() || !self.receivers.borrow().is_empty()
+    }
+
+    fn own(&self) -> ffi::PyMethodDefPointer {
+        // SAFETY: `claim` set it before anybody could call a function of this slot.
+        unsafe { self.own.get().unwrap_unchecked() }
+    }
+
+    /// What should be in the definition now.
+    fn function(&self, index: usize) -> ffi::PyMethodDefPointer {
+        if !self.is_in_use() {
+            return self.own();
+        }
+        // SAFETY: the definition of a slot is live: see `claim`.
+        let flags = unsafe { (*self.definition.get()).ml_flags };
+        FUNCTIONS[index].of(flags)
+    }
+}
+
+/// The route of `receiver`, or that of everyone if it is NULL.
+///
+/// `action` must not run Python code.
+pub(super) fn with_route<T>(index: usize, receiver: Object, action: impl FnOnce(&Route) -> T) -> T {
+    let slot = &SLOTS.0[index];
+    if receiver.is_null() {
+        return action(&slot.everyone);
+    }
+    let mut receivers = slot.receivers.borrow_mut();
+    let place = receivers.iter().position(|(other, _)| *other == receiver);
+    let place = place.unwrap_or_else(|| {
+        receivers.push((receiver, Route::default()));
+        receivers.len() - 1
+    });
+    let outcome = action(&receivers[place].1);
+    receivers.retain(|(_, route)| route.callable.get().is_some());
+    outcome
+}
+
+/// Lets calls of the definition of a slot take the routes in it, or reach the C function again.
+pub(super) fn connect(index: usize) {
+    let slot = &SLOTS.0[index];
+    // SAFETY: the definition of a slot is live, see `claim`, and in memory that can be written: that was
+    // checked before the patch.
+    unsafe { (*slot.definition.get()).ml_meth = slot.function(index) };
+}
+
+/// Whether the definition of a slot has what it should have.
+pub(super) fn is_connected(index: usize) -> bool {
+    let slot = &SLOTS.0[index];
+    // SAFETY: the definition of a slot is live: see `claim`.
+    let now = unsafe { (*slot.definition.get()).ml_meth };
+    // SAFETY: every field of the union is a pointer to a function.
+    let [now, expected] = [now, slot.function(index)].map(|it| unsafe { it.PyCFunction });
+    ptr::fn_addr_eq(now, expected)
+}
+
+/// The C function itself.
+pub(super) fn own(index: usize) -> ffi::PyMethodDefPointer {
+    SLOTS.0[index].own()
+}
+
+/// A callable that gets a call instead of the C function.
+struct Detour {
+    /// A new reference.
+    callable: Object,
+    /// Whether the receiver is its first argument.
+    takes_receiver: bool,
+}
+
+/// Where a call for `receiver` goes, unless to the C function.
+fn route(index: usize, receiver: Object) -> Option<Detour> {
+    let slot = &SLOTS.0[index];
+    // SAFETY: who calls has the GIL, and so an interpreter.
+    if unsafe { ffi::PyInterpreterState_Get() } != slot.interpreter.get() {
+        return None;
+    }
+    let receivers = slot.receivers.borrow();
+    let single = receivers.iter().find(|(other, _)| *other == receiver);
+    let (route, takes_receiver) = match single {
+        Some((_, route)) => (route, false),
+        None => (&slot.everyone, !receiver.is_null()),
+    };
+    let callable = route.callable.get()?.as_ptr();
+    // SAFETY: the slot owns it. It can let go of it during the call: hence a reference of our own.
+    unsafe { ffi::Py_INCREF(callable) };
+    Some(Detour { callable, takes_receiver })
+}
+
+impl Detour {
+    /// Calls it with `count` positional arguments and those that `names` has names for.
+    unsafe fn call(
+        self,
+        receiver: Object,
+        first: *const Object,
+        count: usize,
+        names: Object,
+    ) -> Object {
+        let Self { callable, takes_receiver } = self;
+        let result = if takes_receiver {
+            let extra = if names.is_null() {
+                0
+            } else {
+                // SAFETY: CPython passes a tuple of names or NULL.
+                unsafe { ffi::PyTuple_GET_SIZE(names) }.unsigned_abs()
+            };
+            // One place more in front, for a callee that puts an argument of its own there.
+            let mut all = SmallVec::<[Object; 10]>::from_slice(&[ptr::null_mut(), receiver]);
+            if count + extra > 0 {
+                // SAFETY: CPython passes so many arguments.
+                all.extend_from_slice(unsafe { std::slice::from_raw_parts(first, count + extra) });
+            }
+            let count = (count + 1) | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET;
+            // SAFETY: live objects, and a place in front of them that can be written.
+            unsafe { ffi::PyObject_Vectorcall(callable, all[1..].as_mut_ptr(), count, names) }
+        } else {
+            // SAFETY: the arguments are passed on as they came.
+            unsafe { ffi::PyObject_Vectorcall(callable, first, count, names) }
+        };
+        // SAFETY: the reference that `route` took.
+        unsafe { ffi::Py_DECREF(callable) };
+        result
+    }
+
+    /// Calls it with a tuple and a dict.
+    unsafe fn call_tuple(self, receiver: Object, arguments: Object, keywords: Object) -> Object {
+        let Self { callable, takes_receiver } = self;
+        let result = if takes_receiver {
+            // SAFETY: CPython passes a tuple.
+            let count = unsafe { ffi::PyTuple_GET_SIZE(arguments) };
+            // SAFETY: this thread has the GIL.
+            let all = unsafe { ffi::PyTuple_New(count + 1) };
+            if all.is_null() {
+                ptr::null_mut()
+            } else {
+                for index in 0..=count {
+                    let item = match index {
+                        0 => receiver,
+                        // SAFETY: `index - 1` is below the length of the tuple.
+                        _ => unsafe { ffi::PyTuple_GET_ITEM(arguments, index - 1) },
+                    };
+                    // SAFETY: a live object.
+                    unsafe { ffi::Py_INCREF(item) };
+                    // SAFETY: a new tuple of that length, which takes over the reference.
+                    unsafe { ffi::PyTuple_SET_ITEM(all, index, item) };
+                }
+                // SAFETY: a tuple, and a dict or NULL.
+                let answer = unsafe { ffi::PyObject_Call(callable, all, keywords) };
+                // SAFETY: the reference from `PyTuple_New`.
+                unsafe { ffi::Py_DECREF(all) };
+                answer
+            }
+        } else {
+            // SAFETY: a tuple, and a dict or NULL.
+            unsafe { ffi::PyObject_Call(callable, arguments, keywords) }
+        };
+        // SAFETY: the reference that `route` took.
+        unsafe { ffi::Py_DECREF(callable) };
+        result
+    }
+}
+
+// The functions for each calling convention. CPython calls them as it would call the C function, which
+// has the same convention: that is what each `own` relies on.
+
+/// `METH_NOARGS` and `METH_O`: the argument is NULL for the former.
+unsafe extern "C" fn single<const N: usize>(receiver: Object, argument: Object) -> Object {
+    if let Some(to) = route(N, receiver) {
+        // SAFETY: one argument, or none.
+        return unsafe {
+            to.call(
+                receiver,
+                &raw const argument,
+                usize::from(!argument.is_null()),
+                ptr::null_mut(),
+            )
+        };
+    }
+    // SAFETY: the definition has the flags of this convention.
+    let own = unsafe { own(N).PyCFunction };
+    // SAFETY: what CPython passes for it.
+    unsafe { own(receiver, argument) }
+}
+
+/// `METH_VARARGS`
+unsafe extern "C" fn tuple<const N: usize>(receiver: Object, arguments: Object) -> Object {
+    if let Some(to) = route(N, receiver) {
+        // SAFETY: a tuple, as the convention says.
+        return unsafe { to.call_tuple(receiver, arguments, ptr::null_mut()) };
+    }
+    // SAFETY: the definition has the flags of this convention.
+    let own = unsafe { own(N).PyCFunction };
+    // SAFETY: what CPython passes for it.
+    unsafe { own(receiver, arguments) }
+}
+
+/// `METH_VARARGS | METH_KEYWORDS`
+unsafe extern "C" fn tuple_keywords<const N: usize>(
+    receiver: Object,
+    arguments: Object,
+    keywords: Object,
+) -> Object {
+    if let Some(to) = route(N, receiver) {
+        // SAFETY: a tuple, and a dict or NULL, as the convention says.
+        return unsafe { to.call_tuple(receiver, arguments, keywords) };
+    }
+    // SAFETY: the definition has the flags of this convention.
+    let own = unsafe { own(N).PyCFunctionWithKeywords };
+    // SAFETY: what CPython passes for it.
+    unsafe { own(receiver, arguments, keywords) }
+}
+
+/// `METH_FASTCALL`
+unsafe extern "C" fn fast<const N: usize>(
+    receiver: Object,
+    first: *mut Object,
+    count: ffi::Py_ssize_t,
+) -> Object {
+    if let Some(to) = route(N, receiver) {
+        // SAFETY: so many arguments, as the convention says.
+        return unsafe { to.call(receiver, first, count.unsigned_abs(), ptr::null_mut()) };
+    }
+    // SAFETY: the definition has the flags of this convention.
+    let own = unsafe { own(N).PyCFunctionFast };
+    // SAFETY: what CPython passes for it.
+    unsafe { own(receiver, first, count) }
+}
+
+/// `METH_FASTCALL | METH_KEYWORDS`
+unsafe extern "C" fn fast_keywords<const N: usize>(
+    receiver: Object,
+    first: *const Object,
+    count: ffi::Py_ssize_t,
+    names: Object,
+) -> Object {
+    if let Some(to) = route(N, receiver) {
+        // SAFETY: so many arguments and names, as the convention says.
+        return unsafe { to.call(receiver, first, count.unsigned_abs(), names) };
+    }
+    // SAFETY: the definition has the flags of this convention.
+    let own = unsafe { own(N).PyCFunctionFastWithKeywords };
+    // SAFETY: what CPython passes for it.
+    unsafe { own(receiver, first, count, names) }
+}
+
+/// `METH_METHOD | METH_FASTCALL | METH_KEYWORDS`
+unsafe extern "C" fn method<const N: usize>(
+    receiver: Object,
+    class: *mut ffi::PyTypeObject,
+    first: *const Object,
+    count: ffi::Py_ssize_t,
+    names: Object,
+) -> Object {
+    if let Some(to) = route(N, receiver) {
+        // SAFETY: so many arguments and names, as the convention says.
+        return unsafe { to.call(receiver, first, count.unsigned_abs(), names) };
+    }
+    // SAFETY: the definition has the flags of this convention.
+    let own = unsafe { own(N).PyCMethod };
+    // SAFETY: what CPython passes for it.
+    unsafe { own(receiver, class, first, count, names) }
+}
+
+/// The functions of one slot.
+struct Functions {
+    single: ffi::PyCFunction,
+    tuple: ffi::PyCFunction,
+    tuple_keywords: ffi::PyCFunctionWithKeywords,
+    fast: ffi::PyCFunctionFast,
+    fast_keywords: ffi::PyCFunctionFastWithKeywords,
+    method: ffi::PyCMethod,
+}
+
+impl Functions {
+    const fn new<const N: usize>() -> Self {
+        Self {
+            single: single::<N>,
+            tuple: tuple::<N>,
+            tuple_keywords: tuple_keywords::<N>,
+            fast: fast::<N>,
+            fast_keywords: fast_keywords::<N>,
+            method: method::<N>,
+        }
+    }
+
+    /// The one for the calling convention that `flags` name.
+    fn of(&self, flags: c_int) -> ffi::PyMethodDefPointer {
+        type Pointer = ffi::PyMethodDefPointer;
+        let has = |flag| flags & flag != 0;
+        if has(ffi::METH_METHOD) {
+            Pointer { PyCMethod: self.method }
+        } else if has(ffi::METH_FASTCALL) && has(ffi::METH_KEYWORDS) {
+            Pointer { PyCFunctionFastWithKeywords: self.fast_keywords }
+        } else if has(ffi::METH_FASTCALL) {
+            Pointer { PyCFunctionFast: self.fast }
+        } else if has(ffi::METH_KEYWORDS) {
+            Pointer { PyCFunctionWithKeywords: self.tuple_keywords }
+        } else if has(ffi::METH_VARARGS) {
+            Pointer { PyCFunction: self.tuple }
+        } else {
+            Pointer { PyCFunction: self.single }
+        }
+    }
+}
+
+seq!(N in 0..512 {
+    static FUNCTIONS: [Functions; SIZE] = [#(Functions::new::<N>(),)*];
+});

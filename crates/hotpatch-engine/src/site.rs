@@ -1,0 +1,159 @@
+//! What can be patched: objects whose calls can be made to do something else, in place.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyTuple, PyWeakrefReference};
+
+use crate::bypassed;
+use crate::patch::Reference;
+use crate::raw::builtin::Builtin;
+use crate::raw::function::Function;
+use crate::raw::method::Method;
+use crate::stack::Stack;
+
+/// What a target does, as opposed to who it is, in the form in which a stack keeps it.
+pub(crate) trait Stored: Sized {
+    /// The same, held for a moment.
+    type Body<'py>: Clone;
+
+    fn bind<'py>(&self, py: Python<'py>) -> Self::Body<'py>;
+    fn into_bound(self, py: Python<'_>) -> Self::Body<'_>;
+    fn unbind(body: Self::Body<'_>) -> Self;
+
+    /// The cells that calls of it which are just starting read. Only functions have such cells.
+    fn cells<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyTuple>>;
+
+    /// Everything that the garbage collector has to know of.
+    fn references(&self, visit: impl FnMut(&Py<PyAny>));
+}
+
+/// For objects whose calls can be led elsewhere: where to. `None` is what the object does by itself.
+impl Stored for Option<Py<PyAny>> {
+    type Body<'py> = Option<Bound<'py, PyAny>>;
+
+    fn bind<'py>(&self, py: Python<'py>) -> Self::Body<'py> {
+        self.as_ref().map(|callable| callable.bind(py).clone())
+    }
+
+    fn into_bound(self, py: Python<'_>) -> Self::Body<'_> {
+        self.map(|callable| callable.into_bound(py))
+    }
+
+    fn unbind(body: Self::Body<'_>) -> Self {
+        body.map(Bound::unbind)
+    }
+
+    fn cells<'py>(&self, _: Python<'py>) -> Option<Bound<'py, PyTuple>> {
+        None
+    }
+
+    fn references(&self, visit: impl FnMut(&Py<PyAny>)) {
+        self.iter().for_each(visit);
+    }
+}
+
+/// A body that is held for a moment.
+pub(crate) type Body<'py, S> = <<S as Site<'py>>::Stored as Stored>::Body<'py>;
+
+/// An object that can be patched.
+pub(crate) trait Site<'py>: Clone {
+    type Stored: Stored;
+    type Seen;
+    type Install: Install<Self::Stored>;
+
+    /// Returns `None` if `object` is not of this kind.
+    fn new(object: &Bound<'py, PyAny>) -> Option<Self>;
+
+    fn as_any(&self) -> &Bound<'py, PyAny>;
+
+    /// Takes the stack from where it is kept, for as long as `action` looks at it.
+    ///
+    /// If `action` were to run Python code, that would find no stack.
+    fn with_stack<T>(&self, action: impl FnOnce(&mut Stack<Self::Stored>) -> T) -> Option<T>;
+
+    /// How a patch refers to it. Most objects can be referred to weakly.
+    fn reference(&self) -> PyResult<Reference> {
+        Ok(Reference::Weak(PyWeakrefReference::new(self.as_any())?.unbind()))
+    }
+
+    /// Takes note of what it holds, without running any Python code.
+    fn seen(&self) -> Self::Seen;
+
+    /// What it does now.
+    fn body(&self) -> PyResult<Body<'py, Self>>;
+
+    /// [`Stored::cells`] of a body that is not stored.
+    fn cells_of<'a>(body: &'a Body<'py, Self>) -> Option<&'a Bound<'py, PyTuple>>;
+
+    /// Whether it still does what `body` says.
+    fn has_body(&self, body: &Self::Stored) -> bool;
+
+    /// Makes another object with the identity of this one, which does what `body` says.
+    fn twin(&self, body: Body<'py, Self>) -> PyResult<Self>;
+
+    /// Gets everything ready that installing `body` needs, and changes nothing yet.
+    ///
+    /// `seen` is what it held when the caller began to look at it. `has_stack` says whether it is
+    /// going to have a stack while the body is installed. `cells` are those of the unpatched target.
+    fn prepare(
+        &self,
+        seen: Self::Seen,
+        body: Body<'py, Self>,
+        has_stack: bool,
+        cells: Option<&Bound<'py, PyTuple>>,
+    ) -> PyResult<Self::Install>;
+}
+
+/// An object that can be patched, of any kind.
+pub(crate) enum AnySite<'py> {
+    Function(Function<'py>),
+    Builtin(Builtin<'py>),
+    Method(Method<'py>),
+}
+
+impl<'py> AnySite<'py> {
+    /// Returns `None` if `object` is of no kind that can be patched.
+    pub(crate) fn new(object: &Bound<'py, PyAny>) -> PyResult<Option<Self>> {
+        if let Some(function) = Function::new(object) {
+            return Ok(Some(Self::Function(function)));
+        }
+        if let Some(builtin) = Builtin::new(object) {
+            return Ok(Some(match bypassed::method_behind(&builtin)? {
+                Some(method) => Self::Method(method),
+                None => Self::Builtin(builtin),
+            }));
+        }
+        Ok(Method::new(object).map(Self::Method))
+    }
+}
+
+/// Does the same with an object of each kind.
+macro_rules! with_site {
+    ($any:expr, $site:ident => $action:expr) => {
+        match $any {
+            $crate::site::AnySite::Function($site) => $action,
+            $crate::site::AnySite::Builtin($site) => $action,
+            $crate::site::AnySite::Method($site) => $action,
+        }
+    };
+}
+pub(crate) use with_site;
+
+/// A body that is ready to be installed.
+#[must_use]
+pub(crate) trait Install<B> {
+    /// What was written over: to be dropped after everything that must be seen together, since
+    /// dropping it can run Python code.
+    type Replaced;
+
+    /// Lets CPython drop what it knows of the body that is installed now.
+    fn announce(&self) -> PyResult<()>;
+
+    /// Whether nobody has changed the object since it was seen.
+    fn is_current(&self) -> bool;
+
+    /// Takes the stack of the object, which nobody has changed since it was seen.
+    fn take_stack(&self) -> Option<Box<Stack<B>>>;
+
+    /// Installs the body, with no Python code in between. From then on the object has `stack`.
+    fn commit(self, stack: Option<Box<Stack<B>>>) -> Self::Replaced;
+}
