@@ -260,7 +260,13 @@ def test_there_is_no_event_when_nothing_changes(nothing: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["(replacement, dict.__getitem__)", "(5, target)", "(generator, target)", "(replacement, None)"]
+    "wrong",
+    [
+        "(replacement, dict.__getitem__)",
+        "(5, target)",
+        "(generator, target)",
+        "(replacement, None)",
+    ],
 )
 def test_there_is_no_event_for_bad_input(wrong: str) -> None:
     run(f"""
