@@ -34,7 +34,7 @@ $(VENV)/.build: $(SOURCE) $(VENV)/.deps
 	rm -f $(VENV)/.release
 	touch $@
 
-.PHONY: help build demo test test-rust test-python lint format torture memory sanitize valgrind matrix bench
+.PHONY: help build demo test test-rust test-python lint format torture survey memory sanitize valgrind matrix bench
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -68,6 +68,9 @@ format: $(VENV)/.deps ## Bring the code into form
 
 torture: $(VENV)/.release ## Run CPython's own tests with the functions under test patched
 	$(BIN)/python -m torture
+
+survey: build ## Patch every C function and method of the standard library, and call it
+	$(BIN)/python -W ignore -m survey
 
 bench: $(VENV)/.release ## Measure hotpatch beside what else one could use
 	$(BIN)/python -m pip install --quiet --requirement benches/requirements.txt

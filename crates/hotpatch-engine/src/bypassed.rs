@@ -23,7 +23,7 @@ const INLINED: &str = "CPython compiles a call of it with a generator expression
 const IMPORT: &str = "the import statement does not call it";
 // `encoder_new` in Modules/_json.c (3.10 to 3.15).
 const ENCODER: &str = "the JSON encoder knows it and calls its C code";
-// `gen_methods` and `gen_as_async` in Objects/genobject.c (3.10 to 3.15).
+// `gen_as_async` in Objects/genobject.c, `FutureIterType` in Modules/_asynciomodule.c (3.10 to 3.15).
 const SEND: &str = "its type has a C slot for it too, which loops, yield from and await use";
 // `PyObject_Format` in Objects/abstract.c (3.10 to 3.15).
 const FORMAT: &str = "formatting without a specification does not call it";
@@ -41,6 +41,7 @@ const BYPASSED: &[Bypassed] = &[
     ("list", "append", (3, 11), INSTRUCTION, CALLER),
     ("generator", "send", ALWAYS, SEND, CALLER),
     ("coroutine", "send", ALWAYS, SEND, CALLER),
+    ("FutureIter", "send", ALWAYS, SEND, CALLER),
     ("str", "__format__", ALWAYS, FORMAT, CALLER),
     ("int", "__format__", ALWAYS, FORMAT, CALLER),
     ("type", "__instancecheck__", ALWAYS, INSTANCE, "patch that of a metaclass"),
