@@ -134,6 +134,18 @@ def test_a_bound_method_changes_for_its_receiver_alone() -> None:
     assert one.copy() == stored_before() == [3, 1]
 
 
+def test_types_that_share_a_definition_are_apart() -> None:
+    """As the iterators of a dict do (`dictiter_methods` in Objects/dictobject.c)."""
+    keys, items = typed(iter({1: 2})), typed(iter({1: 2}.items()))
+    with hotpatch(lambda self: "keys", typed(type(keys)).__length_hint__):
+        assert keys.__length_hint__() == "keys"
+        assert items.__length_hint__() == 1
+        with hotpatch(lambda self: "items", typed(type(items)).__length_hint__):
+            assert (keys.__length_hint__(), items.__length_hint__()) == ("keys", "items")
+        assert (keys.__length_hint__(), items.__length_hint__()) == ("keys", 1)
+    assert (keys.__length_hint__(), items.__length_hint__()) == (1, 1)
+
+
 def test_a_default_factory_that_was_stored_before_sees_the_change() -> None:
     factory: Any = collections.defaultdict(datetime.datetime.now)
     frozen = datetime.datetime(2020, 1, 2)
@@ -284,8 +296,8 @@ def test_more_than_there_is_room_for_are_refused() -> None:
             assert handles[-1].original is not None
 
     try:
-        with pytest.raises(PatchError, match="512 C methods are patched already"):
-            patch_and_ask_for_originals(600)
+        with pytest.raises(PatchError, match="1024 C methods are patched already"):
+            patch_and_ask_for_originals(1200)
         assert text.upper() == "above"
     finally:
         for handle in handles:

@@ -13,9 +13,10 @@ import tempfile
 from pathlib import Path
 
 import torture
-from torture.subjects import SHORT, SUBJECTS, why_expected
+from torture.subjects import SHORT, SUBJECTS, THROUGH, why_expected
 
-MODES = ["clone", "original", "undone"]
+MODES = ["clone", "original", "undone", "through"]
+SHORT_MODES = ["clone", "original", "through"]
 PROCESS = "the process that ran the tests"
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -124,7 +125,7 @@ def main() -> int:
     if not importlib.util.find_spec("test.support"):
         parser.error("this Python has no package `test` (Debian: libpython3-testsuite)")
     subjects = options.subjects or (SHORT if options.short else list(SUBJECTS))
-    modes = options.modes or (MODES[:2] if options.short else MODES)
+    modes = options.modes or (SHORT_MODES if options.short else MODES)
 
     patches = tests = 0
     total = Verdict()
@@ -136,6 +137,8 @@ def main() -> int:
         if not plain.outcomes:
             total.differing.append(f"{subject}: no tests were found")
         for mode in modes:
+            if mode == "through" and subject not in THROUGH and not options.modes:
+                continue
             run = Run.of(mode, subject)
             patches += run.patched
             verdict = judge(mode, subject, plain, run)

@@ -24,6 +24,7 @@ from typing import Any
 from hotpatch import Patch, hotpatch
 
 from torture.subjects import SUBJECTS, Subject, is_left_out
+from torture.through import patch_all
 
 TIME_LIMIT = 20 * 60  # seconds
 
@@ -271,10 +272,13 @@ def main(mode: str, name: str, file: str) -> None:
     tests = test_modules(subject)
     # Tests look at the signatures and the sources of functions that they define.
     searched = (modules or tests) if mode == "original" else modules + tests
-    functions = [] if mode == "nothing" else functions_of(searched)
+    functions = [] if mode in ("nothing", "through") else functions_of(searched)
     functions = [function for function in functions if not is_left_out(function, mode)]
     bodies = [(function, body(function)) for function in functions]
-    patches = [patch(function) for patch in PATCHES[mode] for function in functions]
+    if mode == "through":
+        patches = patch_all(modules)
+    else:
+        patches = [patch(function) for patch in PATCHES[mode] for function in functions]
     result = Outcomes()
     if mode == "undone":
         not_put_back = undo(patches, bodies)

@@ -30,6 +30,9 @@ const FORMAT: &str = "formatting without a specification does not call it";
 // `object_isinstance` in Objects/abstract.c (3.10 to 3.15).
 const INSTANCE: &str = "isinstance() and issubclass() do not call it for classes of type `type`";
 
+// `object_getstate` in Objects/typeobject.c (3.11 to 3.15).
+const GETSTATE: &str = "object.__reduce_ex__ knows it, and does what only the C code can do";
+
 const BYPASSED: &[Bypassed] = &[
     ("builtins", "len", (3, 11), INSTRUCTION, CALLER),
     ("builtins", "isinstance", (3, 11), INSTRUCTION, CALLER),
@@ -44,6 +47,7 @@ const BYPASSED: &[Bypassed] = &[
     ("FutureIter", "send", ALWAYS, SEND, CALLER),
     ("str", "__format__", ALWAYS, FORMAT, CALLER),
     ("int", "__format__", ALWAYS, FORMAT, CALLER),
+    ("object", "__getstate__", ALWAYS, GETSTATE, CALLER),
     ("type", "__instancecheck__", ALWAYS, INSTANCE, "patch that of a metaclass"),
     ("type", "__subclasscheck__", ALWAYS, INSTANCE, "patch that of a metaclass"),
 ];

@@ -10,7 +10,7 @@
 
 use std::cell::{Cell, UnsafeCell};
 use std::collections::HashMap;
-use std::ffi::c_int;
+use std::ffi::{CStr, CString, c_int};
 use std::mem::offset_of;
 use std::ptr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -52,6 +52,8 @@ struct Detour {
     definition: Cell<ffi::PyMethodDef>,
     own_definition: Cell<*mut ffi::PyMethodDef>,
     own_entry: Cell<Option<ffi::vectorcallfunc>>,
+    /// What the definition has for a doc, if it is not the object's own.
+    doc: Cell<Option<CString>>,
     /// An object with the same C function that never changes, for other interpreters.
     unpatched: Cell<*mut ffi::PyObject>,
     interpreter: Cell<*mut ffi::PyInterpreterState>,
@@ -66,6 +68,7 @@ impl Detour {
             definition: Cell::new(ffi::PyMethodDef::zeroed()),
             own_definition: Cell::new(ptr::null_mut()),
             own_entry: Cell::new(None),
+            doc: Cell::new(None),
             unpatched: Cell::new(ptr::null_mut()),
             interpreter: Cell::new(ptr::null_mut()),
             callable: Cell::new(ptr::null_mut()),
@@ -282,7 +285,7 @@ impl<'py> Builtin<'py> {
     fn make_detour(&self) -> PyResult<&'static Detour> {
         if let Some(detour) = self.known_detour() {
             if !self.points_to(detour) {
-                self.adopt(detour);
+                self.adopt(detour)?;
             }
             return Ok(detour);
         }
@@ -290,29 +293,67 @@ impl<'py> Builtin<'py> {
         let farewell = Bound::new(py, Farewell { object: self.address() })?;
         let watch = PyWeakrefReference::new_with(&self.0, farewell)?;
         let unpatched = self.unpatched()?.0;
-        if let Some(detour) = self.known_detour() {
-            return Ok(detour); // a finalizer that ran meanwhile has patched it
-        }
+        let unused = detours().get_or_insert_default().unused.pop();
+        let detour = unused.unwrap_or_else(Detour::make);
+        let adopted = self.adopt(detour);
         let mut detours = detours();
         let detours = detours.get_or_insert_default();
-        let detour = detours.unused.pop().unwrap_or_else(Detour::make);
+        // A finalizer that ran meanwhile can have patched it.
+        let known = detours.held.get(&self.address()).map(|held| held.detour);
+        if known.is_some() || adopted.is_err() {
+            detours.unused.push(detour);
+            return adopted.map(|()| known.unwrap_or(detour));
+        }
         detour.unpatched.set(unpatched.into_ptr());
         // SAFETY: this thread is attached, so it has an interpreter.
         detour.interpreter.set(unsafe { ffi::PyInterpreterState_Get() });
-        self.adopt(detour);
         detours.held.insert(self.address(), Held { detour, _watch: watch.unbind() });
         Ok(detour)
     }
 
     /// Makes a detour, to which the object does not point, for what the object is now.
-    fn adopt(&self, detour: &Detour) {
+    fn adopt(&self, detour: &Detour) -> PyResult<()> {
         let own_definition = self.fields().definition.get();
         // SAFETY: a definition lives as long as the objects that point to it, and `self` does.
         let mut definition = unsafe { own_definition.read() };
+        let doc = self.doc_with_signature(&definition)?;
+        if let Some(doc) = &doc {
+            definition.ml_doc = doc.as_ptr();
+        }
         definition.ml_flags = definition.ml_flags & !CONVENTIONS | ffi::METH_KEYWORDS;
         detour.definition.set(definition);
         detour.own_definition.set(own_definition);
         detour.own_entry.set(self.fields().entry.get());
+        detour.doc.set(doc);
+        Ok(())
+    }
+
+    /// A doc from which CPython reads the signature that it takes from the flags otherwise.
+    ///
+    /// That is what it does since 3.13 where a doc has none (`_PyType_GetTextSignatureFromInternalDoc`,
+    /// Objects/typeobject.c).
+    fn doc_with_signature(&self, definition: &ffi::PyMethodDef) -> PyResult<Option<CString>> {
+        if definition.ml_flags & (ffi::METH_NOARGS | ffi::METH_O) == 0 {
+            return Ok(None);
+        }
+        let signature = self.0.getattr("__text_signature__")?;
+        if signature.is_none() {
+            return Ok(None);
+        }
+        // SAFETY: the name of a definition is a C string.
+        let name = unsafe { CStr::from_ptr(definition.ml_name) }.to_string_lossy();
+        let doc = if definition.ml_doc.is_null() {
+            c""
+        } else {
+            // SAFETY: the doc of a definition is a C string or NULL.
+            unsafe { CStr::from_ptr(definition.ml_doc) }
+        };
+        if doc.to_bytes().starts_with(format!("{name}(").as_bytes()) {
+            return Ok(None);
+        }
+        let mut text = format!("{name}{signature}\n--\n\n").into_bytes();
+        text.extend_from_slice(doc.to_bytes());
+        Ok(Some(CString::new(text)?))
     }
 }
 

@@ -14,7 +14,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 
 use super::builtin::{Builtin, Callable, Stack, StoredCallable};
-use super::{optimizer, pool};
+use super::optimizer;
+use super::pool::{self, Whose};
 use crate::error::Error;
 use crate::patch::Reference;
 use crate::site::{self, Install as _, Site};
@@ -98,8 +99,17 @@ impl<'py> Method<'py> {
             .is_ok_and(|region| region.protection().contains(region::Protection::WRITE))
     }
 
-    fn receiver(&self) -> *mut ffi::PyObject {
-        self.receiver.as_ref().map_or(ptr::null_mut(), Bound::as_ptr)
+    fn whose(&self) -> Whose {
+        match &self.receiver {
+            Some(receiver) => Whose::Receiver(receiver.as_ptr()),
+            None if self.is_class_method() => Whose::Subclasses(self.descriptor_class()),
+            None => Whose::Instances(self.descriptor_class()),
+        }
+    }
+
+    fn descriptor_class(&self) -> *mut ffi::PyTypeObject {
+        // SAFETY: without a receiver `object` is a descriptor, which has this layout.
+        unsafe { (*self.object.as_ptr().cast::<Descriptor>()).class }
     }
 
     /// The slot of its definition, if calls come there and nobody else has changed that.
@@ -124,8 +134,7 @@ impl<'py> Method<'py> {
             // SAFETY: a live receiver, and a definition that is right for it.
             unsafe { ffi::PyCMethod_New(definition, receiver.as_ptr(), module, class) }
         } else {
-            // SAFETY: without a receiver `object` is a descriptor, which has this layout.
-            let class = unsafe { (*self.object.as_ptr().cast::<Descriptor>()).class };
+            let class = self.descriptor_class();
             if self.is_class_method() {
                 // SAFETY: the class that the definition is for.
                 unsafe { ffi::PyDescr_NewClassMethod(class, definition) }
@@ -174,9 +183,9 @@ impl<'py> Site<'py> for Method<'py> {
 
     fn with_stack<T>(&self, action: impl FnOnce(&mut Stack) -> T) -> Option<T> {
         let index = self.slot()?;
-        let mut stack = pool::with_route(index, self.receiver(), |route| route.stack.take())?;
+        let mut stack = pool::with_route(index, self.whose(), |route| route.stack.take())?;
         let outcome = action(&mut stack);
-        pool::with_route(index, self.receiver(), |route| route.stack.set(Some(stack)));
+        pool::with_route(index, self.whose(), |route| route.stack.set(Some(stack)));
         Some(outcome)
     }
 
@@ -186,8 +195,7 @@ impl<'py> Site<'py> for Method<'py> {
     }
 
     fn seen(&self) -> Callable<'py> {
-        let callable =
-            pool::with_route(self.slot()?, self.receiver(), |route| route.callable.get())?;
+        let callable = pool::with_route(self.slot()?, self.whose(), |route| route.callable.get())?;
         // SAFETY: the slot owns it.
         Some(unsafe { Bound::from_borrowed_ptr(self.object.py(), callable.as_ptr()) })
     }
@@ -217,12 +225,15 @@ impl<'py> Site<'py> for Method<'py> {
         _has_stack: bool,
         _cells: Option<&Bound<'py, PyTuple>>,
     ) -> PyResult<Install<'py>> {
-        let index = pool::claim(self.definition).ok_or_else(|| {
-            PyErr::from(Error::patch(format!(
-                "{} C methods are patched already, and there is no place for more; undo some",
-                pool::SIZE
-            )))
-        })?;
+        let index = match (pool::find(self.definition), &callable) {
+            (None, Some(_)) => Some(pool::claim(self.definition).ok_or_else(|| {
+                PyErr::from(Error::patch(format!(
+                    "{} C methods are patched already, and there is no place for more; undo some",
+                    pool::SIZE
+                )))
+            })?),
+            (index, _) => index,
+        };
         Ok(Install { method: self.clone(), seen, callable, index })
     }
 }
@@ -232,7 +243,8 @@ pub(crate) struct Install<'py> {
     method: Method<'py>,
     seen: Callable<'py>,
     callable: Callable<'py>,
-    index: usize,
+    /// None if it is to call its C function, as it always has.
+    index: Option<usize>,
 }
 
 impl<'py> site::Install<StoredCallable> for Install<'py> {
@@ -245,18 +257,19 @@ impl<'py> site::Install<StoredCallable> for Install<'py> {
 
     fn is_current(&self) -> bool {
         let address = |callable: &Callable<'_>| callable.as_ref().map(Bound::as_ptr);
-        pool::find(self.method.definition) == Some(self.index)
+        pool::find(self.method.definition) == self.index
             && address(&self.method.seen()) == address(&self.seen)
     }
 
     fn take_stack(&self) -> Option<Box<Stack>> {
-        pool::with_route(self.index, self.method.receiver(), |route| route.stack.take())
+        pool::with_route(self.index?, self.method.whose(), |route| route.stack.take())
     }
 
     fn commit(self, stack: Option<Box<Stack>>) -> Callable<'py> {
         let Self { method, callable, index, .. } = self;
+        let index = index?;
         let callable = callable.and_then(|callable| NonNull::new(callable.into_ptr()));
-        let old = pool::with_route(index, method.receiver(), |route| {
+        let old = pool::with_route(index, method.whose(), |route| {
             route.stack.set(stack);
             route.callable.replace(callable)
         });

@@ -17,7 +17,7 @@ use super::builtin::Stack;
 type Object = *mut ffi::PyObject;
 
 /// How many definitions can be patched at the same time.
-pub(super) const SIZE: usize = 512;
+pub(super) const SIZE: usize = 1024;
 
 /// Where the calls go that one receiver gets, or every receiver, and the patches that say so.
 #[derive(Default)]
@@ -33,9 +33,32 @@ struct Slot {
     definition: Cell<*mut ffi::PyMethodDef>,
     own: Cell<Option<ffi::PyMethodDefPointer>>,
     interpreter: Cell<*mut ffi::PyInterpreterState>,
-    everyone: Route,
-    /// By the address of the receiver, which its patches keep alive.
-    receivers: RefCell<Vec<(Object, Route)>>,
+    routes: RefCell<Vec<(Whose, Route)>>,
+}
+
+/// Whose calls of a definition are meant.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// Those of one receiver, which its patches keep alive.
+    Receiver(Object),
+    /// Those of the instances of a class. Classes can share a definition, as the iterators of dicts do.
+    Instances(*mut ffi::PyTypeObject),
+    /// Those of a class method of a class, for that class and its subclasses.
+    Subclasses(*mut ffi::PyTypeObject),
+}
+
+impl Whose {
+    /// Whether calls for `receiver` are meant.
+    fn includes(self, receiver: Object) -> bool {
+        let (actual, class) = match self {
+            Self::Receiver(own) => return own == receiver,
+            // SAFETY: CPython calls a method with a live receiver.
+            Self::Instances(class) => (unsafe { ffi::Py_TYPE(receiver) }, class),
+            Self::Subclasses(class) => (receiver.cast(), class),
+        };
+        // SAFETY: both are types: a class method is called with one.
+        actual == class || unsafe { ffi::PyType_IsSubtype(actual, class) } != 0
+    }
 }
 
 struct Slots([Slot; SIZE]);
@@ -49,8 +72,7 @@ static SLOTS: Slots = Slots(
             definition: Cell::new(ptr::null_mut()),
             own: Cell::new(None),
             interpreter: Cell::new(ptr::null_mut()),
-            everyone: Route { callable: Cell::new(None), stack: Cell::new(None) },
-            receivers: RefCell::new(Vec::new()),
+            routes: RefCell::new(Vec::new()),
         }
     }; SIZE],
 );
@@ -89,7 +111,7 @@ pub(super) fn claim(definition: *mut ffi::PyMethodDef) -> Option<usize> {
 impl Slot {
     /// Whether calls of the definition go elsewhere, for anyone.
     fn is_in_use(&self) -> bool {
-        self.everyone.callable.get().is_some() || !self.receivers.borrow().is_empty()
+        !self.routes.borrow().is_empty()
     }
 
     fn own(&self) -> ffi::PyMethodDefPointer {
@@ -108,22 +130,19 @@ impl Slot {
     }
 }
 
-/// The route of `receiver`, or that of everyone if it is NULL.
+/// The route for `whose` calls.
 ///
 /// `action` must not run Python code.
-pub(super) fn with_route<T>(index: usize, receiver: Object, action: impl FnOnce(&Route) -> T) -> T {
-    let slot = &SLOTS.0[index];
-    if receiver.is_null() {
-        return action(&slot.everyone);
-    }
-    let mut receivers = slot.receivers.borrow_mut();
-    let place = receivers.iter().position(|(other, _)| *other == receiver);
-    let place = place.unwrap_or_else(|| {
-        receivers.push((receiver, Route::default()));
-        receivers.len() - 1
+pub(super) fn with_route<T>(index: usize, whose: Whose, action: impl FnOnce(&Route) -> T) -> T {
+    let mut routes = SLOTS.0[index].routes.borrow_mut();
+    let place = routes.iter().position(|(other, _)| *other == whose).unwrap_or_else(|| {
+        // Those of single receivers come first.
+        let place = if matches!(whose, Whose::Receiver(_)) { 0 } else { routes.len() };
+        routes.insert(place, (whose, Route::default()));
+        place
     });
-    let outcome = action(&receivers[place].1);
-    receivers.retain(|(_, route)| route.callable.get().is_some());
+    let outcome = action(&routes[place].1);
+    routes.retain(|(_, route)| route.callable.get().is_some());
     outcome
 }
 
@@ -165,12 +184,9 @@ fn route(index: usize, receiver: Object) -> Option<Detour> {
     if unsafe { ffi::PyInterpreterState_Get() } != slot.interpreter.get() {
         return None;
     }
-    let receivers = slot.receivers.borrow();
-    let single = receivers.iter().find(|(other, _)| *other == receiver);
-    let (route, takes_receiver) = match single {
-        Some((_, route)) => (route, false),
-        None => (&slot.everyone, !receiver.is_null()),
-    };
+    let routes = slot.routes.borrow();
+    let (whose, route) = routes.iter().find(|(whose, _)| whose.includes(receiver))?;
+    let takes_receiver = !matches!(whose, Whose::Receiver(_));
     let callable = route.callable.get()?.as_ptr();
     // SAFETY: the slot owns it. It can let go of it during the call: hence a reference of our own.
     unsafe { ffi::Py_INCREF(callable) };
@@ -393,6 +409,6 @@ impl Functions {
     }
 }
 
-seq!(N in 0..512 {
+seq!(N in 0..1024 {
     static FUNCTIONS: [Functions; SIZE] = [#(Functions::new::<N>(),)*];
 });
