@@ -3,7 +3,9 @@
 import builtins
 import functools
 import math
+import operator
 import types
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from unittest import mock
@@ -149,23 +151,17 @@ TARGETS: dict[str, tuple[Any, str, str, str]] = {
         "it is a property without a getter",
         "name its setter or deleter, as in K.p.fset",
     ),
-    "partial": (
-        functools.partial(function),
-        "functools.partial",
-        "it is a partial object that wraps a function",
-        "name the function inside, its attribute func",
+    "weak reference": (
+        weakref.ref(Plain),
+        "<weakref at",
+        "it is an instance of",
+        "__call__",
     ),
-    "lru_cache": (
-        functools.lru_cache(function),
-        "lru_cache_wrapper",
-        "that wraps a function",
-        "name the function inside, its attribute __wrapped__",
-    ),
-    "cached property": (
-        functools.cached_property(lambda self: None),
-        "cached_property",
-        "that wraps a function",
-        "name the function inside, its attribute func",
+    "item getter": (
+        operator.itemgetter(0),
+        "operator.itemgetter(0)",
+        "it is an instance of itemgetter",
+        "name the method that the call runs, itemgetter.__call__",
     ),
     "mock": (mock.Mock(name="it"), "<Mock name='it'", "it is an instance of Mock", "__call__"),
     "generator that runs": (generator(), "<generator", "not callable", "name a function"),

@@ -123,6 +123,7 @@ EXPECTED = {
 EXPECTED_THROUGH = {
     "test.test_builtin.BuiltinTest.test_eval_builtins_mapping_reduce": "it changes the builtins of "
     "the frame that calls, and that is the one of the replacement",
+    "test.test_re.ReTests.test_symbolic_*_errors": LEVELS,
     "test.test_re.TestModule.test_deprecated__version__": LEVELS,
 }
 

@@ -1,10 +1,20 @@
 from collections.abc import Callable
+from functools import cached_property, partialmethod
 from types import TracebackType
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 from typing_extensions import Self
 
 __all__ = ["Patch", "PatchError", "hotpatch", "patches"]
+
+_Target: TypeAlias = (
+    Callable[..., Any]
+    | classmethod[Any, Any, Any]
+    | staticmethod[..., Any]
+    | property
+    | cached_property[Any]
+    | partialmethod[Any]
+)
 
 class PatchError(RuntimeError):
     """A patch cannot be applied or undone as things are; nothing was changed."""
@@ -14,7 +24,8 @@ class Patch:
     """One change of one function, and the handle to take it back.
 
     Made by `hotpatch`. As a context manager it is undone on exit, exception or not. Dropping the
-    handle leaves the patch applied. The handle keeps neither the target nor the replacement alive.
+    handle leaves the patch applied. The handle keeps neither the target nor the replacement alive;
+    only of a method of a C type it keeps the target.
     """
 
     @property
@@ -70,7 +81,7 @@ class Patch:
 
 def hotpatch(
     replacement: Callable[..., Any],
-    target: Callable[..., Any] | classmethod[Any, Any, Any] | staticmethod[..., Any] | property,
+    target: _Target,
     *,
     by: str | None = None,
 ) -> Patch:
@@ -87,11 +98,7 @@ def hotpatch(
     """
 
 def patches(
-    target: Callable[..., Any]
-    | classmethod[Any, Any, Any]
-    | staticmethod[..., Any]
-    | property
-    | None = None,
+    target: _Target | None = None,
     *,
     by: str | None = None,
 ) -> list[Patch]:

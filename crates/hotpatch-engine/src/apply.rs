@@ -68,7 +68,8 @@ impl<'py> Replacement<'py> {
             check_callable(named, target.as_any())?;
             target_kind.check(target.as_any(), Kind::of_callable(named)?, named)?;
         }
-        let function = trampoline::forwarder(named, target_kind, target)?;
+        let function =
+            trampoline::forwarder(named, target_kind, &target.as_any().getattr("__globals__")?)?;
         let checked = (target_code, code(&function)?);
         Ok(Self { function, checked })
     }
@@ -132,6 +133,15 @@ pub fn apply<'py>(
         }
         Target::Builtin(builtin) => lead_to(&builtin, replacement, options),
         Target::Method(method) => lead_to(&method, replacement, options),
+        Target::Wrapper(wrapper) => {
+            check_callable(replacement, wrapper.as_any())?;
+            let kind = wrapper.function()?.map_or(Ok(Kind::Plain), |it| Kind::of_callable(&it))?;
+            kind.check(wrapper.as_any(), Kind::of_callable(replacement)?, replacement)?;
+            install(&wrapper, replacement, options, |_| {
+                let function = as_function(replacement, kind)?;
+                Ok(wrapper.calling(function, replacement)?)
+            })
+        }
     }
 }
 
@@ -158,6 +168,20 @@ fn frozen<'py>(replacement: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>, Err
         Some(AnySite::Method(method)) => method.frozen()?,
         _ => replacement.clone(),
     })
+}
+
+/// A Python function that does what a call of `replacement` does now. Being a function, it can go while it
+/// runs: `functools` only borrows what it calls (`partial_vectorcall`, Modules/_functoolsmodule.c, 3.10).
+fn as_function<'py>(
+    replacement: &Bound<'py, PyAny>,
+    kind: Kind,
+) -> Result<Bound<'py, PyAny>, Error> {
+    let callable = frozen(replacement)?;
+    if Function::new(&callable).is_some() {
+        return Ok(callable);
+    }
+    let globals = callable.py().import("functools")?.dict();
+    Ok(trampoline::forwarder(&callable, kind, globals.as_any())?.as_any().clone())
 }
 
 fn check_callable(replacement: &Bound<'_, PyAny>, target: &Bound<'_, PyAny>) -> Result<(), Error> {
@@ -211,6 +235,7 @@ fn install<'py, S: Site<'py>>(
         let replaced = install.commit(Some(stack));
         patch.get().set_active();
         drop(replaced);
+        site.settle();
         return Ok(patch);
     }
 }

@@ -84,6 +84,7 @@ mod site;
 mod stack;
 mod target;
 mod trampoline;
+mod wrapper;
 
 pub use apply::{Options, apply};
 pub use error::{Error, PatchError};

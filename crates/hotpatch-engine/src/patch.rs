@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyWeakrefMethods, PyWeakrefReference};
 
-use crate::error::Error;
+use crate::error::{Error, describe};
 use crate::raw::audit;
 use crate::raw::frame::Place;
 use crate::registry;
@@ -32,7 +32,8 @@ impl Reference {
 /// One change of one function, and the handle to take it back.
 ///
 /// Made by `hotpatch`. As a context manager it is undone on exit, exception or not. Dropping the
-/// handle leaves the patch applied. The handle keeps neither the target nor the replacement alive.
+/// handle leaves the patch applied. The handle keeps neither the target nor the replacement alive;
+/// only of a method of a C type it keeps the target.
 #[pyclass(frozen, weakref, module = "hotpatch")]
 pub struct Patch {
     /// Patches are numbered in the order in which they are made. Set when the patch is in place:
@@ -152,6 +153,7 @@ impl Patch {
                 std::mem::replace(&mut *undone, weak.map(Bound::unbind))
             };
             removed.release();
+            site.settle();
             drop(forgotten);
             return Ok(());
         }
@@ -260,13 +262,14 @@ impl Patch {
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
         let target = match self.target(py) {
-            Some(target) => {
-                let name = target.getattr("__qualname__")?;
-                match target.getattr_opt("__module__")?.filter(|module| !module.is_none()) {
-                    Some(module) => format!("{module}.{name}"),
-                    None => name.to_string(),
-                }
-            }
+            Some(target) => match (
+                target.getattr_opt("__module__")?.filter(|module| !module.is_none()),
+                target.getattr_opt("__qualname__")?,
+            ) {
+                (Some(module), Some(name)) => format!("{module}.{name}"),
+                (None, Some(name)) => name.to_string(),
+                (_, None) => describe(&target),
+            },
             None => "a function that is gone".into(),
         };
         let state = if self.is_active(py) { "active" } else { "undone" };

@@ -9,6 +9,7 @@ use crate::raw::builtin::Builtin;
 use crate::raw::function::Function;
 use crate::raw::method::Method;
 use crate::stack::Stack;
+use crate::wrapper::Wrapper;
 
 /// What a target does, as opposed to who it is, in the form in which a stack keeps it.
 pub(crate) trait Stored: Sized {
@@ -87,6 +88,9 @@ pub(crate) trait Site<'py>: Clone {
     /// Whether it still does what `body` says.
     fn has_body(&self, body: &Self::Stored) -> bool;
 
+    /// Does what is due after any change of the stack. This can run Python code.
+    fn settle(&self) {}
+
     /// Makes another object with the identity of this one, which does what `body` says.
     fn twin(&self, body: Body<'py, Self>) -> PyResult<Self>;
 
@@ -108,6 +112,7 @@ pub(crate) enum AnySite<'py> {
     Function(Function<'py>),
     Builtin(Builtin<'py>),
     Method(Method<'py>),
+    Wrapper(Wrapper<'py>),
 }
 
 impl<'py> AnySite<'py> {
@@ -122,7 +127,10 @@ impl<'py> AnySite<'py> {
                 None => Self::Builtin(builtin),
             }));
         }
-        Ok(Method::new(object).map(Self::Method))
+        if let Some(method) = Method::new(object) {
+            return Ok(Some(Self::Method(method)));
+        }
+        Ok(Wrapper::find(object)?.map(Self::Wrapper))
     }
 }
 
@@ -133,6 +141,7 @@ macro_rules! with_site {
             $crate::site::AnySite::Function($site) => $action,
             $crate::site::AnySite::Builtin($site) => $action,
             $crate::site::AnySite::Method($site) => $action,
+            $crate::site::AnySite::Wrapper($site) => $action,
         }
     };
 }

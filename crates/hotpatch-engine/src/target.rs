@@ -10,12 +10,14 @@ use crate::raw::function::Function;
 use crate::raw::layout;
 use crate::raw::method::Method;
 use crate::site::{AnySite, Site};
+use crate::wrapper::Wrapper;
 
 /// What is patched.
 pub(crate) enum Target<'py> {
     Function(FunctionTarget<'py>),
     Builtin(Builtin<'py>),
     Method(Method<'py>),
+    Wrapper(Wrapper<'py>),
 }
 
 /// A function that can be patched, and how it was reached.
@@ -57,6 +59,9 @@ impl<'py> Target<'py> {
             }
             return Self::resolve_inside(named, "fget");
         }
+        if named.is_instance(&py.import("functools")?.getattr("cached_property")?)? {
+            return Self::resolve_inside(named, "func");
+        }
         match AnySite::new(named)? {
             Some(AnySite::Builtin(builtin)) => {
                 bypassed::check_builtin(&builtin)?;
@@ -65,6 +70,14 @@ impl<'py> Target<'py> {
             Some(AnySite::Method(method)) => {
                 bypassed::check_method(&method)?;
                 Ok(Self::Method(method))
+            }
+            Some(AnySite::Wrapper(wrapper)) => {
+                if wrapper.function()?.is_none() {
+                    let why = "it cannot be told where it has its function";
+                    let instead = "patch the function inside, its attribute __wrapped__";
+                    return Err(Error::refused(named, why, instead));
+                }
+                Ok(Self::Wrapper(wrapper))
             }
             _ => Err(refusal(named)?),
         }
@@ -75,6 +88,7 @@ impl<'py> Target<'py> {
             Self::Function(target) => AnySite::Function(target.function),
             Self::Builtin(builtin) => AnySite::Builtin(builtin),
             Self::Method(method) => AnySite::Method(method),
+            Self::Wrapper(wrapper) => AnySite::Wrapper(wrapper),
         }
     }
 

@@ -27,17 +27,17 @@ static MAKERS: Mutex<Option<Makers>> = Mutex::new(None);
 /// Makes a function of kind `kind` that calls `callable` with the arguments it is given.
 ///
 /// It has the signature of what is called where that is known, and `(*args, **kwargs)` otherwise.
+/// `globals` are those of the target.
 pub(crate) fn forwarder<'py>(
     callable: &Bound<'py, PyAny>,
     kind: Kind,
-    target: &Function<'py>,
+    globals: &Bound<'py, PyAny>,
 ) -> PyResult<Function<'py>> {
-    let globals = target.as_any().getattr("__globals__")?;
     let signature = Signature::of(callable)?.unwrap_or_else(Signature::anything);
-    match signature.forwarder(callable, kind, &globals) {
+    match signature.forwarder(callable, kind, globals) {
         // A C function can name a parameter after a keyword.
         Err(error) if error.is_instance_of::<PySyntaxError>(callable.py()) => {
-            Signature::anything().forwarder(callable, kind, &globals)
+            Signature::anything().forwarder(callable, kind, globals)
         }
         outcome => outcome,
     }

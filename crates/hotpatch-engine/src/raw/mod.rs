@@ -14,6 +14,7 @@ pub(crate) mod code;
 pub(crate) mod frame;
 pub(crate) mod function;
 pub(crate) mod layout;
+pub(crate) mod lru_cache;
 pub(crate) mod method;
 mod optimizer;
 mod pool;
