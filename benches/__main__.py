@@ -9,16 +9,17 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benches import apply_undo, calls, import_time, scaling
+from benches import apply_undo, c_functions, calls, import_time, scaling
 from benches.tables import Table, one_version
 
 BENCHES = {
     "calls": calls.run,
     "apply_undo": apply_undo.run,
+    "c_functions": c_functions.run,
     "scaling": scaling.run,
     "import_time": import_time.run,
 }
-PEERS = ("patchy", "pytest", "wrapt")
+PEERS = ("freezegun", "patchy", "pytest", "time-machine", "wrapt")
 
 
 def main() -> None:

@@ -47,6 +47,17 @@ def run(*arguments: str) -> str:
             id="apply_undo",
         ),
         pytest.param(
+            "c_functions",
+            [
+                "Calling a patched C function",
+                "Patching what is written in C, and undoing it",
+                "Asking a stopped clock",
+                "Stopping the clock and letting it go on",
+            ],
+            "`time.time`, patched with it",
+            id="c_functions",
+        ),
+        pytest.param(
             "scaling",
             [
                 "By the number of modules that imported the function",

@@ -1,7 +1,9 @@
 """Promise 8, counted: on a debug build, a thousand patches and undos leave no reference."""
 
+import collections
 import functools
 import gc
+import operator
 import sys
 import types
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -120,6 +122,8 @@ def with_cells(count: int) -> Any:
     return namespace["make"](*map(str, range(count)))
 
 
+CACHE = functools.lru_cache(plain)
+
 TARGETS: dict[str, Callable[[], Any]] = {
     "function": lambda: plain,
     "lambda": lambda: lambda *rest: rest,
@@ -133,6 +137,14 @@ TARGETS: dict[str, Callable[[], Any]] = {
     "property": lambda: Holder.shown,
     "special method": lambda: Holder.__len__,
     "function of the standard library": lambda: functools.update_wrapper,
+    "builtin function": lambda: operator.concat,
+    "method of a C type": lambda: collections.deque.rotate,
+    "bound method of a C type": lambda: collections.deque().rotate,
+    "class method of a C type": lambda: vars(dict)["fromkeys"],
+    "cache": lambda: CACHE,
+    "new cache": lambda: functools.lru_cache(plain),
+    "partial object": lambda: functools.partial(plain, 1),
+    "cached property": lambda: functools.cached_property(plain),
 }
 REPLACEMENTS: dict[str, Callable[[], Any]] = {
     "function": lambda: lambda *rest: rest,
@@ -255,7 +267,9 @@ def test_calls_of_a_patched_function_leave_no_reference() -> None:
     assert growth(run) == 0
 
 
-@pytest.mark.parametrize("target", [len, 5, None, dict, functools.partial(plain), generator])
+@pytest.mark.parametrize(
+    "target", [dict.__getitem__, 5, None, dict, operator.itemgetter(0), generator]
+)
 def test_refusals_leave_no_reference(target: Any) -> None:
     def run() -> None:
         with pytest.raises(TypeError):

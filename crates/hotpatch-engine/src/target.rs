@@ -34,6 +34,9 @@ impl<'py> Target<'py> {
             layout::check_entry(&function)?;
             return Ok(Self::Function(FunctionTarget { function, receiver: None }));
         }
+        if Builtin::new(named).is_some() || Method::new(named).is_some() {
+            return Self::of_site(named);
+        }
         let py = named.py();
         let builtins = py.import("builtins")?;
         let method = py.import("types")?.getattr("MethodType")?;
@@ -62,6 +65,11 @@ impl<'py> Target<'py> {
         if named.is_instance(&py.import("functools")?.getattr("cached_property")?)? {
             return Self::resolve_inside(named, "func");
         }
+        Self::of_site(named)
+    }
+
+    /// What has its own way of being patched.
+    fn of_site(named: &Bound<'py, PyAny>) -> Result<Self, Error> {
         match AnySite::new(named)? {
             Some(AnySite::Builtin(builtin)) => {
                 bypassed::check_builtin(&builtin)?;

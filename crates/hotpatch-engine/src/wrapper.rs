@@ -3,7 +3,7 @@
 //! What they hold is exchanged; the objects stay. Their stacks are kept in a table, since the objects
 //! have no place for one.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
@@ -18,7 +18,7 @@ type Stack = crate::stack::Stack<State>;
 /// function, arguments and keywords.
 pub(crate) struct State(Py<PyTuple>);
 
-static STACKS: Mutex<Option<HashMap<usize, Held>>> = Mutex::new(None);
+static STACKS: Mutex<BTreeMap<usize, Held>> = Mutex::new(BTreeMap::new());
 
 struct Held {
     /// None while somebody looks at it.
@@ -28,7 +28,7 @@ struct Held {
 }
 
 // Nothing runs Python code while it holds the lock.
-fn stacks() -> MutexGuard<'static, Option<HashMap<usize, Held>>> {
+fn stacks() -> MutexGuard<'static, BTreeMap<usize, Held>> {
     STACKS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -42,7 +42,7 @@ struct Farewell {
 impl Farewell {
     fn __call__(&self, py: Python<'_>, reference: &Bound<'_, PyAny>) {
         let _ = reference; // it is the one that `Held` has
-        let held = stacks().get_or_insert_default().remove(&self.object);
+        let held = stacks().remove(&self.object);
         if let Some(Held { stack: Some(stack), watch: _watch }) = held {
             (*stack).release(py);
         }
@@ -187,11 +187,11 @@ impl<'py> Site<'py> for Wrapper<'py> {
     }
 
     fn with_stack<T>(&self, action: impl FnOnce(&mut Stack) -> T) -> Option<T> {
-        let take = || stacks().as_mut()?.get_mut(&self.address())?.stack.take();
+        let take = || stacks().get_mut(&self.address())?.stack.take();
         let mut stack = take()?;
         let outcome = action(&mut stack);
         let mut stacks = stacks();
-        if let Some(held) = stacks.as_mut().and_then(|stacks| stacks.get_mut(&self.address())) {
+        if let Some(held) = stacks.get_mut(&self.address()) {
             held.stack = Some(stack);
         }
         Some(outcome)
@@ -279,14 +279,13 @@ impl<'py> site::Install<State> for Install<'py> {
     }
 
     fn take_stack(&self) -> Option<Box<Stack>> {
-        stacks().as_mut()?.get_mut(&self.wrapper.address())?.stack.take()
+        stacks().get_mut(&self.wrapper.address())?.stack.take()
     }
 
     fn commit(self, stack: Option<Box<Stack>>) -> Replaced<'py> {
         let Self { wrapper, seen, state, watch } = self;
         let watch = {
             let mut stacks = stacks();
-            let stacks = stacks.get_or_insert_default();
             let before = match (stack, watch) {
                 (Some(stack), Some(watch)) => {
                     let held = Held { stack: Some(stack), watch: watch.unbind() };

@@ -9,7 +9,7 @@
 //! `METH_VARARGS`. The address stays, since hash and equality are made of it.
 
 use std::cell::{Cell, UnsafeCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_int};
 use std::mem::offset_of;
 use std::ptr;
@@ -59,6 +59,7 @@ struct Detour {
     interpreter: Cell<*mut ffi::PyInterpreterState>,
     /// Where the calls go; NULL while the object does not point here.
     callable: Cell<*mut ffi::PyObject>,
+    callable_entry: Cell<ffi::vectorcallfunc>,
     stack: Cell<Option<Box<Stack>>>,
 }
 
@@ -72,6 +73,7 @@ impl Detour {
             unpatched: Cell::new(ptr::null_mut()),
             interpreter: Cell::new(ptr::null_mut()),
             callable: Cell::new(ptr::null_mut()),
+            callable_entry: Cell::new(call_any),
             stack: Cell::new(None),
         }))
     }
@@ -89,12 +91,11 @@ const CONVENTIONS: c_int =
 ///
 /// An object gets the same one again when it is patched again, and a detour whose object is gone goes to
 /// another: CPython hands definitions about without counting who has them, so none is ever freed.
-static DETOURS: Mutex<Option<Detours>> = Mutex::new(None);
+static DETOURS: Mutex<Detours> = Mutex::new(Detours { held: BTreeMap::new(), unused: Vec::new() });
 
-#[derive(Default)]
 struct Detours {
     /// By the address of the object.
-    held: HashMap<usize, Held>,
+    held: BTreeMap<usize, Held>,
     unused: Vec<&'static Detour>,
 }
 
@@ -107,7 +108,7 @@ struct Held {
 // SAFETY: whoever uses a detour has the GIL.
 unsafe impl Send for Detours {}
 
-fn detours() -> MutexGuard<'static, Option<Detours>> {
+fn detours() -> MutexGuard<'static, Detours> {
     DETOURS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -121,7 +122,7 @@ struct Farewell {
 impl Farewell {
     fn __call__(&self, py: Python<'_>, reference: &Bound<'_, PyAny>) {
         let _ = reference; // it is the one that `Held` has
-        let held = detours().get_or_insert_default().held.remove(&self.object);
+        let held = detours().held.remove(&self.object);
         let Some(Held { detour, _watch }) = held else {
             return;
         };
@@ -130,7 +131,7 @@ impl Farewell {
         leave(unsafe { &*object }, detour);
         let stack = detour.stack.take();
         let owned = [&detour.callable, &detour.unpatched].map(|it| it.replace(ptr::null_mut()));
-        detours().get_or_insert_default().unused.push(detour);
+        detours().unused.push(detour);
         if let Some(stack) = stack {
             (*stack).release(py);
         }
@@ -164,14 +165,48 @@ unsafe extern "C" fn enter(
     // SAFETY: who calls has the GIL, and so an interpreter.
     let interpreter = unsafe { ffi::PyInterpreterState_Get() };
     let is_elsewhere = interpreter != detour.interpreter.get();
-    let callable = if is_elsewhere { &detour.unpatched } else { &detour.callable }.get();
+    let (callable, entry) = if is_elsewhere {
+        (detour.unpatched.get(), call_any as ffi::vectorcallfunc)
+    } else {
+        (detour.callable.get(), detour.callable_entry.get())
+    };
     // SAFETY: the detour owns it. It can let go of it during the call: hence a reference of our own.
     unsafe { ffi::Py_INCREF(callable) };
     // SAFETY: the arguments are passed on as they came, with what the caller allows to be done to them.
-    let result = unsafe { ffi::PyObject_Vectorcall(callable, arguments, count, keywords) };
+    let result = unsafe { entry(callable, arguments, count, keywords) };
     // SAFETY: the reference taken above.
     unsafe { ffi::Py_DECREF(callable) };
     result
+}
+
+/// `PyObject_Vectorcall`, which is an inline function in the headers of 3.10.
+unsafe extern "C" fn call_any(
+    callable: *mut ffi::PyObject,
+    arguments: *const *mut ffi::PyObject,
+    count: usize,
+    keywords: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    // SAFETY: the arguments are passed on as they came.
+    unsafe { ffi::PyObject_Vectorcall(callable, arguments, count, keywords) }
+}
+
+/// The quickest way to call what a call is led to.
+///
+/// A function, builtin function or method that we have made for it is nobody else's, so its entry stays
+/// what it is. `PyObject_Vectorcall` would look it up each time, and check the result once more.
+pub(super) fn entry_of(callable: &Bound<'_, PyAny>) -> ffi::vectorcallfunc {
+    let ours = [
+        &raw mut ffi::PyFunction_Type,
+        &raw mut ffi::PyCFunction_Type,
+        &raw mut ffi::PyMethodDescr_Type,
+    ];
+    let own = if ours.contains(&callable.get_type_ptr()) {
+        // SAFETY: a live object.
+        unsafe { ffi::PyVectorcall_Function(callable.as_ptr()) }
+    } else {
+        None
+    };
+    own.unwrap_or(call_any)
 }
 
 /// A builtin function.
@@ -209,7 +244,7 @@ impl<'py> Builtin<'py> {
     }
 
     fn known_detour(&self) -> Option<&'static Detour> {
-        Some(detours().as_ref()?.held.get(&self.address())?.detour)
+        Some(detours().held.get(&self.address())?.detour)
     }
 
     /// Whether it was patched before.
@@ -284,7 +319,11 @@ impl<'py> Builtin<'py> {
     /// The detour for this object: the one that it has, or a new one.
     fn make_detour(&self) -> PyResult<&'static Detour> {
         if let Some(detour) = self.known_detour() {
-            if !self.points_to(detour) {
+            let Object { definition, entry, .. } = self.fields();
+            let is_as_before = detour.own_definition.get() == definition.get()
+                && detour.own_entry.get().map(|it| it as usize)
+                    == entry.get().map(|it| it as usize);
+            if !self.points_to(detour) && !is_as_before {
                 self.adopt(detour)?;
             }
             return Ok(detour);
@@ -293,11 +332,10 @@ impl<'py> Builtin<'py> {
         let farewell = Bound::new(py, Farewell { object: self.address() })?;
         let watch = PyWeakrefReference::new_with(&self.0, farewell)?;
         let unpatched = self.unpatched()?.0;
-        let unused = detours().get_or_insert_default().unused.pop();
+        let unused = detours().unused.pop();
         let detour = unused.unwrap_or_else(Detour::make);
         let adopted = self.adopt(detour);
         let mut detours = detours();
-        let detours = detours.get_or_insert_default();
         // A finalizer that ran meanwhile can have patched it.
         let known = detours.held.get(&self.address()).map(|held| held.detour);
         if known.is_some() || adopted.is_err() {
@@ -452,6 +490,7 @@ impl<'py> site::Install<StoredCallable> for Install<'py> {
         let object = builtin.fields();
         let old = if let (Some(detour), Some(callable)) = (detour, callable) {
             detour.stack.set(stack);
+            detour.callable_entry.set(entry_of(&callable));
             let old = detour.callable.replace(callable.into_ptr());
             // The definition goes first: the entry relies on it.
             object.definition.set(detour.as_definition());

@@ -13,7 +13,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 
-use super::builtin::{Builtin, Callable, Stack, StoredCallable};
+use super::builtin::{Builtin, Callable, Stack, StoredCallable, entry_of};
 use super::optimizer;
 use super::pool::{self, Whose};
 use crate::error::Error;
@@ -268,9 +268,11 @@ impl<'py> site::Install<StoredCallable> for Install<'py> {
     fn commit(self, stack: Option<Box<Stack>>) -> Callable<'py> {
         let Self { method, callable, index, .. } = self;
         let index = index?;
+        let entry = callable.as_ref().map(entry_of);
         let callable = callable.and_then(|callable| NonNull::new(callable.into_ptr()));
         let old = pool::with_route(index, method.whose(), |route| {
             route.stack.set(stack);
+            route.entry.set(entry);
             route.callable.replace(callable)
         });
         pool::connect(index);

@@ -3,7 +3,7 @@
 //! They are made at compile time, since each must know by itself which definition it stands in for.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::c_int;
 use std::ptr::{self, NonNull};
 use std::sync::{Mutex, PoisonError};
@@ -24,6 +24,8 @@ pub(super) const SIZE: usize = 1024;
 pub(super) struct Route {
     /// Owned. Without it the C function is called.
     pub(super) callable: Cell<Option<NonNull<ffi::PyObject>>>,
+    /// How to call it: see [`entry_of`](super::builtin::entry_of).
+    pub(super) entry: Cell<Option<ffi::vectorcallfunc>>,
     pub(super) stack: Cell<Option<Box<Stack>>>,
 }
 
@@ -79,12 +81,12 @@ static SLOTS: Slots = Slots(
 
 /// Which slot a definition has. It keeps it when it is unpatched, until another needs it: an address
 /// that somebody has noted then still leads to the right C function.
-static PLACES: Mutex<Option<HashMap<usize, usize>>> = Mutex::new(None);
+static PLACES: Mutex<BTreeMap<usize, usize>> = Mutex::new(BTreeMap::new());
 
 /// The slot that `definition` has.
 pub(super) fn find(definition: *mut ffi::PyMethodDef) -> Option<usize> {
     let places = PLACES.lock().unwrap_or_else(PoisonError::into_inner);
-    places.as_ref()?.get(&definition.addr()).copied()
+    places.get(&definition.addr()).copied()
 }
 
 /// The slot that `definition` has, or one that nobody uses now; `None` if all are in use.
@@ -93,7 +95,6 @@ pub(super) fn claim(definition: *mut ffi::PyMethodDef) -> Option<usize> {
         return Some(index);
     }
     let mut places = PLACES.lock().unwrap_or_else(PoisonError::into_inner);
-    let places = places.get_or_insert_default();
     let index = match places.len() {
         unused if unused < SIZE => unused,
         _ => (0..SIZE).find(|index| !SLOTS.0[*index].is_in_use())?,
@@ -173,6 +174,7 @@ pub(super) fn own(index: usize) -> ffi::PyMethodDefPointer {
 struct Detour {
     /// A new reference.
     callable: Object,
+    entry: ffi::vectorcallfunc,
     /// Whether the receiver is its first argument.
     takes_receiver: bool,
 }
@@ -188,9 +190,10 @@ fn route(index: usize, receiver: Object) -> Option<Detour> {
     let (whose, route) = routes.iter().find(|(whose, _)| whose.includes(receiver))?;
     let takes_receiver = !matches!(whose, Whose::Receiver(_));
     let callable = route.callable.get()?.as_ptr();
+    let entry = route.entry.get()?;
     // SAFETY: the slot owns it. It can let go of it during the call: hence a reference of our own.
     unsafe { ffi::Py_INCREF(callable) };
-    Some(Detour { callable, takes_receiver })
+    Some(Detour { callable, entry, takes_receiver })
 }
 
 impl Detour {
@@ -202,7 +205,7 @@ impl Detour {
         count: usize,
         names: Object,
     ) -> Object {
-        let Self { callable, takes_receiver } = self;
+        let Self { callable, entry, takes_receiver } = self;
         let result = if takes_receiver {
             let extra = if names.is_null() {
                 0
@@ -218,10 +221,10 @@ impl Detour {
             }
             let count = (count + 1) | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET;
             // SAFETY: live objects, and a place in front of them that can be written.
-            unsafe { ffi::PyObject_Vectorcall(callable, all[1..].as_mut_ptr(), count, names) }
+            unsafe { entry(callable, all[1..].as_mut_ptr(), count, names) }
         } else {
             // SAFETY: the arguments are passed on as they came.
-            unsafe { ffi::PyObject_Vectorcall(callable, first, count, names) }
+            unsafe { entry(callable, first, count, names) }
         };
         // SAFETY: the reference that `route` took.
         unsafe { ffi::Py_DECREF(callable) };
@@ -230,7 +233,7 @@ impl Detour {
 
     /// Calls it with a tuple and a dict.
     unsafe fn call_tuple(self, receiver: Object, arguments: Object, keywords: Object) -> Object {
-        let Self { callable, takes_receiver } = self;
+        let Self { callable, takes_receiver, .. } = self;
         let result = if takes_receiver {
             // SAFETY: CPython passes a tuple.
             let count = unsafe { ffi::PyTuple_GET_SIZE(arguments) };
