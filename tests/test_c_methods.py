@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import script
 from hotpatch import Patch, PatchError, hotpatch, patches
 
 Function = Callable[..., Any]
@@ -303,6 +304,53 @@ def test_more_than_there_is_room_for_are_refused() -> None:
         for handle in handles:
             handle.undo()
     assert text.upper() == "ANY"
+
+
+@pytest.mark.parametrize("kind", ["legacy", "isolated"])
+def test_other_interpreters_call_what_is_not_patched(kind: str) -> None:
+    """All share the definitions of the builtin types, with a GIL of their own or without."""
+    output = script.run(f"""
+        import sys
+        from hotpatch import hotpatch
+
+        if sys.version_info >= (3, 13):
+            import _interpreters as interpreters
+            other = interpreters.create({kind!r})
+        else:
+            import _xxsubinterpreters as interpreters
+            other = interpreters.create(isolated={kind == "isolated"})
+
+        with hotpatch(lambda self: "patched", str.upper):
+            print("main", "text".upper(), flush=True)
+            text = "print('other', 'text'.upper(), 'text'.lower(), flush=True)"
+            failed = interpreters.run_string(other, text)
+            assert failed is None, failed
+            print("main", "text".upper(), flush=True)
+        interpreters.destroy(other)
+        """)
+    assert output == "main patched\nother TEXT text\nmain patched\n"
+
+
+def test_the_interpreter_can_end_with_methods_and_wrappers_patched() -> None:
+    output = script.run("""
+        import functools
+        from hotpatch import hotpatch
+
+        class Last:
+            def __del__(self, print=print):
+                print("last", (1.5).hex() in ("patched", "0x1.8000000000000p+0"))
+
+            def __call__(self, *arguments):
+                return "patched"
+
+        cache, part, number = functools.lru_cache(len), functools.partial(len), 1.5
+        for target in (float.hex, number.is_integer, bytes.fromhex, cache, part):
+            hotpatch(Last(), target)
+        print(number.hex(), number.is_integer(), cache("a"), part("a"))
+        """)
+    lines = output.splitlines()
+    assert lines[0] == "patched patched patched patched"
+    assert set(lines[1:]) <= {"last True"}
 
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="there is no JIT compiler before 3.13")

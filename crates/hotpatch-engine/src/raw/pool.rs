@@ -4,8 +4,9 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::ffi;
@@ -33,8 +34,9 @@ pub(super) struct Route {
 struct Slot {
     /// NULL until the slot is used for the first time.
     definition: Cell<*mut ffi::PyMethodDef>,
-    own: Cell<Option<ffi::PyMethodDefPointer>>,
-    interpreter: Cell<*mut ffi::PyInterpreterState>,
+    /// The C function. Interpreters with a GIL of their own read this and the next field, and no other.
+    own: AtomicPtr<c_void>,
+    interpreter: AtomicPtr<ffi::PyInterpreterState>,
     routes: RefCell<Vec<(Whose, Route)>>,
 }
 
@@ -65,15 +67,15 @@ impl Whose {
 
 struct Slots([Slot; SIZE]);
 
-// SAFETY: whoever uses a slot has the GIL.
+// SAFETY: whoever uses a slot has the GIL of the interpreter that patches; others read atomic fields.
 unsafe impl Sync for Slots {}
 
 static SLOTS: Slots = Slots(
     [const {
         Slot {
             definition: Cell::new(ptr::null_mut()),
-            own: Cell::new(None),
-            interpreter: Cell::new(ptr::null_mut()),
+            own: AtomicPtr::new(ptr::null_mut()),
+            interpreter: AtomicPtr::new(ptr::null_mut()),
             routes: RefCell::new(Vec::new()),
         }
     }; SIZE],
@@ -103,9 +105,11 @@ pub(super) fn claim(definition: *mut ffi::PyMethodDef) -> Option<usize> {
     places.remove(&slot.definition.replace(definition).addr());
     places.insert(definition.addr(), index);
     // SAFETY: a definition lives as long as the objects that point to it, and the caller has one.
-    slot.own.set(Some(unsafe { (*definition).ml_meth }));
+    let own = unsafe { (*definition).ml_meth };
+    // SAFETY: every field of the union is a pointer to a function.
+    slot.own.store(unsafe { own.PyCFunction } as *mut c_void, Ordering::Release);
     // SAFETY: this thread is attached, so it has an interpreter.
-    slot.interpreter.set(unsafe { ffi::PyInterpreterState_Get() });
+    slot.interpreter.store(unsafe { ffi::PyInterpreterState_Get() }, Ordering::Release);
     Some(index)
 }
 
@@ -116,8 +120,9 @@ impl Slot {
     }
 
     fn own(&self) -> ffi::PyMethodDefPointer {
-        // SAFETY: `claim` set it before anybody could call a function of this slot.
-        unsafe { self.own.get().unwrap_unchecked() }
+        let own = self.own.load(Ordering::Acquire);
+        // SAFETY: `claim` took it from such a union before anybody could call a function of this slot.
+        unsafe { std::mem::transmute::<*mut c_void, ffi::PyMethodDefPointer>(own) }
     }
 
     /// What should be in the definition now.
@@ -183,7 +188,7 @@ struct Detour {
 fn route(index: usize, receiver: Object) -> Option<Detour> {
     let slot = &SLOTS.0[index];
     // SAFETY: who calls has the GIL, and so an interpreter.
-    if unsafe { ffi::PyInterpreterState_Get() } != slot.interpreter.get() {
+    if unsafe { ffi::PyInterpreterState_Get() } != slot.interpreter.load(Ordering::Acquire) {
         return None;
     }
     let routes = slot.routes.borrow();
