@@ -69,6 +69,9 @@ impl Kind {
 
     /// The kind of any callable: that of the Python function which a call of it runs.
     pub(crate) fn of_callable(callable: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if let Some(function) = Function::new(callable) {
+            return Self::of_function(&function);
+        }
         if is_marked(callable)? {
             return Ok(Self::Coroutine);
         }

@@ -34,7 +34,8 @@ impl<'py> Target<'py> {
             layout::check_entry(&function)?;
             return Ok(Self::Function(FunctionTarget { function, receiver: None }));
         }
-        if Builtin::new(named).is_some() || Method::new(named).is_some() {
+        let is_native = Builtin::new(named).is_some() || Method::new(named).is_some();
+        if is_native || Wrapper::find(named)?.is_some() {
             return Self::of_site(named);
         }
         let py = named.py();

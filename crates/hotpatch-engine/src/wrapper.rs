@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple, PyWeakrefReference};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyTuple, PyType, PyWeakrefReference};
 
 use crate::raw::lru_cache;
 use crate::site::{self, Install as _, Site, Stored};
@@ -80,6 +81,17 @@ enum Kind {
     PartialMethod,
 }
 
+/// The class of such objects in `functools`.
+fn class_of(py: Python<'_>, kind: Kind) -> PyResult<&Bound<'_, PyType>> {
+    static CLASSES: [PyOnceLock<Py<PyType>>; 3] = [const { PyOnceLock::new() }; 3];
+    let name = match kind {
+        Kind::Cache => "_lru_cache_wrapper",
+        Kind::Partial => "partial",
+        Kind::PartialMethod => "partialmethod",
+    };
+    CLASSES[kind as usize].import(py, "functools", name)
+}
+
 /// A cache or a partial object.
 #[derive(Clone)]
 pub(crate) struct Wrapper<'py> {
@@ -90,14 +102,10 @@ pub(crate) struct Wrapper<'py> {
 impl<'py> Wrapper<'py> {
     /// Returns `None` if `object` is of none of these kinds.
     pub(crate) fn find(object: &Bound<'py, PyAny>) -> PyResult<Option<Self>> {
-        let functools = object.py().import("functools")?;
-        for (name, kind) in [
-            ("_lru_cache_wrapper", Kind::Cache),
-            ("partial", Kind::Partial),
-            ("partialmethod", Kind::PartialMethod),
-        ] {
-            // By its type: an object can say otherwise of itself.
-            if object.get_type().is_subclass(&functools.getattr(name)?)? {
+        // By its type: an object can say otherwise of itself.
+        let class = object.get_type();
+        for kind in [Kind::Cache, Kind::Partial, Kind::PartialMethod] {
+            if class.is_subclass(class_of(object.py(), kind)?)? {
                 return Ok(Some(Self { object: object.clone(), kind }));
             }
         }
@@ -151,8 +159,7 @@ impl<'py> Wrapper<'py> {
             Kind::Partial => {
                 let [function, arguments, keywords] = [0, 1, 2].map(|index| state.get_item(index));
                 let whole = (function?, arguments?, keywords?, self.object.getattr("__dict__")?);
-                let class = py.import("functools")?.getattr("partial")?;
-                class.call_method1("__setstate__", (&self.object, whole))?;
+                class_of(py, Kind::Partial)?.call_method1("__setstate__", (&self.object, whole))?;
             }
             Kind::PartialMethod => {
                 for (index, name) in ["func", "args", "keywords"].into_iter().enumerate() {
