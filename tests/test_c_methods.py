@@ -1,6 +1,8 @@
 """Methods of C types: through the class, an instance, a subclass, and bound before and after."""
 
+import array
 import collections
+import ctypes
 import datetime
 import gc
 import itertools
@@ -231,6 +233,43 @@ def test_the_handle_shows_what_is_patched() -> None:
         assert patch.target is vars(str)["upper"]
         assert bound.target == datetime.datetime.now
         assert patch.replacement is bound.replacement is new
+
+
+def test_what_others_put_in_a_definition_meanwhile_is_what_undo_restores() -> None:
+    """As time-machine does, which writes the address of a function there."""
+
+    def function(method: Any) -> ctypes.c_void_p:
+        word = ctypes.sizeof(ctypes.c_void_p)
+        # PyMethodDescrObject: head, type, name, qualname, method; PyMethodDef: name, function.
+        definition = ctypes.c_void_p.from_address(id(method) + object.__basicsize__ + 3 * word)
+        return ctypes.c_void_p.from_address((definition.value or 0) + word)
+
+    number = typed(1.5)
+    hotpatch(lambda self: "new", float.hex).undo()
+    field, own = function(float.hex), function(float.hex).value
+    field.value = function(float.is_integer).value
+    try:
+        assert number.hex() is False
+        with hotpatch(lambda self: "new", float.hex) as patch:
+            assert number.hex() == "new"
+            assert patch.original(number) is False
+        assert number.hex() is False
+    finally:
+        field.value = own
+    assert number.hex() == "0x1.8000000000000p+0"
+
+
+def test_the_original_of_a_bound_method_knows_the_class_that_defines_it() -> None:
+    """Methods of `array.array` look in that class for the state of their module (3.12)."""
+
+    class Subclass(array.array):  # type: ignore[type-arg]
+        pass
+
+    values = typed(Subclass("b", [1]))
+    with hotpatch(lambda other: "new", values.extend) as patch:
+        assert values.extend([2]) == "new"
+        patch.original([2])
+    assert values.tolist() == [1, 2]
 
 
 def test_nothing_of_a_bound_method_is_kept_after_undo() -> None:

@@ -76,6 +76,7 @@ mod bypassed;
 mod called;
 mod class_cell;
 mod error;
+mod farewell;
 mod kind;
 mod patch;
 mod raw;

@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple, PyType, PyWeakrefReference};
 
+use crate::farewell;
 use crate::raw::lru_cache;
 use crate::site::{self, Install as _, Site, Stored};
 
@@ -24,7 +25,7 @@ static STACKS: Mutex<BTreeMap<usize, Held>> = Mutex::new(BTreeMap::new());
 struct Held {
     /// None while somebody looks at it.
     stack: Option<Box<Stack>>,
-    /// Tells when the object goes: see [`Farewell`].
+    /// Tells when the object goes: see [`forget`].
     watch: Py<PyWeakrefReference>,
 }
 
@@ -33,20 +34,11 @@ fn stacks() -> MutexGuard<'static, BTreeMap<usize, Held>> {
     STACKS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is called when a patched wrapper goes.
-#[pyclass(frozen, module = "hotpatch._native")]
-struct Farewell {
-    object: usize,
-}
-
-#[pymethods]
-impl Farewell {
-    fn __call__(&self, py: Python<'_>, reference: &Bound<'_, PyAny>) {
-        let _ = reference; // it is the one that `Held` has
-        let held = stacks().remove(&self.object);
-        if let Some(Held { stack: Some(stack), watch: _watch }) = held {
-            (*stack).release(py);
-        }
+/// What is done when a patched wrapper goes.
+fn forget(py: Python<'_>, address: usize) {
+    let held = stacks().remove(&address);
+    if let Some(Held { stack: Some(stack), watch: _watch }) = held {
+        (*stack).release(py);
     }
 }
 
@@ -250,12 +242,7 @@ impl<'py> Site<'py> for Wrapper<'py> {
         has_stack: bool,
         _cells: Option<&Bound<'py, PyTuple>>,
     ) -> PyResult<Install<'py>> {
-        let watch = if has_stack {
-            let farewell = Bound::new(self.object.py(), Farewell { object: self.address() })?;
-            Some(PyWeakrefReference::new_with(&self.object, farewell)?)
-        } else {
-            None
-        };
+        let watch = has_stack.then(|| farewell::watch(&self.object, forget)).transpose()?;
         Ok(Install { wrapper: self.clone(), seen: seen?, state, watch })
     }
 }

@@ -19,7 +19,9 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyWeakrefReference};
 
+use super::call::{call_any, entry_of};
 use super::optimizer;
+use crate::farewell;
 use crate::site::{self, Install as _, Site};
 
 /// What calls of a builtin function reach: `None` is its own C function.
@@ -101,7 +103,7 @@ struct Detours {
 
 struct Held {
     detour: &'static Detour,
-    /// Tells when the object goes: see [`Farewell`].
+    /// Tells when the object goes: see [`forget`].
     _watch: Py<PyWeakrefReference>,
 }
 
@@ -112,33 +114,24 @@ fn detours() -> MutexGuard<'static, Detours> {
     DETOURS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What is called when a builtin function that has a detour goes.
-#[pyclass(frozen, module = "hotpatch._native")]
-struct Farewell {
-    object: usize,
-}
-
-#[pymethods]
-impl Farewell {
-    fn __call__(&self, py: Python<'_>, reference: &Bound<'_, PyAny>) {
-        let _ = reference; // it is the one that `Held` has
-        let held = detours().held.remove(&self.object);
-        let Some(Held { detour, _watch }) = held else {
-            return;
-        };
-        let object = ptr::with_exposed_provenance::<Object>(self.object);
-        // SAFETY: CPython tells of the end of an object while its memory is still its own.
-        leave(unsafe { &*object }, detour);
-        let stack = detour.stack.take();
-        let owned = [&detour.callable, &detour.unpatched].map(|it| it.replace(ptr::null_mut()));
-        detours().unused.push(detour);
-        if let Some(stack) = stack {
-            (*stack).release(py);
-        }
-        for owned in owned {
-            // SAFETY: the detour has given up this reference. It can be NULL.
-            drop(unsafe { Bound::from_owned_ptr_or_opt(py, owned) });
-        }
+/// What is done when a builtin function that has a detour goes.
+fn forget(py: Python<'_>, address: usize) {
+    let held = detours().held.remove(&address);
+    let Some(Held { detour, _watch }) = held else {
+        return;
+    };
+    let object = ptr::with_exposed_provenance::<Object>(address);
+    // SAFETY: CPython tells of the end of an object while its memory is still its own.
+    leave(unsafe { &*object }, detour);
+    let stack = detour.stack.take();
+    let owned = [&detour.callable, &detour.unpatched].map(|it| it.replace(ptr::null_mut()));
+    detours().unused.push(detour);
+    if let Some(stack) = stack {
+        (*stack).release(py);
+    }
+    for owned in owned {
+        // SAFETY: the detour has given up this reference. It can be NULL.
+        drop(unsafe { Bound::from_owned_ptr_or_opt(py, owned) });
     }
 }
 
@@ -177,36 +170,6 @@ unsafe extern "C" fn enter(
     // SAFETY: the reference taken above.
     unsafe { ffi::Py_DECREF(callable) };
     result
-}
-
-/// `PyObject_Vectorcall`, which is an inline function in the headers of 3.10.
-unsafe extern "C" fn call_any(
-    callable: *mut ffi::PyObject,
-    arguments: *const *mut ffi::PyObject,
-    count: usize,
-    keywords: *mut ffi::PyObject,
-) -> *mut ffi::PyObject {
-    // SAFETY: the arguments are passed on as they came.
-    unsafe { ffi::PyObject_Vectorcall(callable, arguments, count, keywords) }
-}
-
-/// The quickest way to call what a call is led to.
-///
-/// A function, builtin function or method that we have made for it is nobody else's, so its entry stays
-/// what it is. `PyObject_Vectorcall` would look it up each time, and check the result once more.
-pub(super) fn entry_of(callable: &Bound<'_, PyAny>) -> ffi::vectorcallfunc {
-    let ours = [
-        &raw mut ffi::PyFunction_Type,
-        &raw mut ffi::PyCFunction_Type,
-        &raw mut ffi::PyMethodDescr_Type,
-    ];
-    let own = if ours.contains(&callable.get_type_ptr()) {
-        // SAFETY: a live object.
-        unsafe { ffi::PyVectorcall_Function(callable.as_ptr()) }
-    } else {
-        None
-    };
-    own.unwrap_or(call_any)
 }
 
 /// A builtin function.
@@ -292,13 +255,17 @@ impl<'py> Builtin<'py> {
 
     /// Another object for the same C function, with the same identity.
     fn unpatched(&self) -> PyResult<Self> {
-        let definition = self.own_definition();
-        // SAFETY: a definition lives as long as the objects that point to it, and `self` does.
+        self.with_definition(self.own_definition())
+    }
+
+    /// Another object with the same receiver, module and class.
+    pub(super) fn with_definition(&self, definition: *mut ffi::PyMethodDef) -> PyResult<Self> {
+        // SAFETY: a definition lives as long as the objects that point to it; callers have one.
         let flags = unsafe { (*definition).ml_flags };
         let class = if flags & ffi::METH_METHOD == 0 {
             ptr::null_mut()
         } else {
-            // SAFETY: with this flag the object has this layout.
+            // SAFETY: with this flag, which is that of its own definition, the object has this layout.
             unsafe { &*self.0.as_ptr().cast::<MethodObject>() }.class.get()
         };
         let Object { receiver, module, .. } = self.fields();
@@ -328,9 +295,7 @@ impl<'py> Builtin<'py> {
             }
             return Ok(detour);
         }
-        let py = self.0.py();
-        let farewell = Bound::new(py, Farewell { object: self.address() })?;
-        let watch = PyWeakrefReference::new_with(&self.0, farewell)?;
+        let watch = farewell::watch(&self.0, forget)?;
         let unpatched = self.unpatched()?.0;
         let unused = detours().unused.pop();
         let detour = unused.unwrap_or_else(Detour::make);

@@ -13,7 +13,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 
-use super::builtin::{Builtin, Callable, Stack, StoredCallable, entry_of};
+use super::builtin::{Builtin, Callable, Stack, StoredCallable};
+use super::call::entry_of;
 use super::optimizer;
 use super::pool::{self, Whose};
 use crate::error::Error;
@@ -127,25 +128,21 @@ impl<'py> Method<'py> {
         }
         // CPython hands definitions about without counting who has them: it is never freed.
         let definition = ptr::from_mut(Box::leak(Box::new(definition)));
-        let made = if let Some(receiver) = &self.receiver {
-            let has_class = self.flags() & ffi::METH_METHOD != 0;
-            let class = if has_class { receiver.get_type_ptr() } else { ptr::null_mut() };
-            let module = ptr::null_mut();
-            // SAFETY: a live receiver, and a definition that is right for it.
-            unsafe { ffi::PyCMethod_New(definition, receiver.as_ptr(), module, class) }
+        if let Some(builtin) = Builtin::new(&self.object) {
+            let object = builtin.with_definition(definition)?.as_any().clone();
+            return Ok(Self { object, definition, receiver: self.receiver.clone() });
+        }
+        let class = self.descriptor_class();
+        let made = if self.is_class_method() {
+            // SAFETY: the class that the definition is for.
+            unsafe { ffi::PyDescr_NewClassMethod(class, definition) }
         } else {
-            let class = self.descriptor_class();
-            if self.is_class_method() {
-                // SAFETY: the class that the definition is for.
-                unsafe { ffi::PyDescr_NewClassMethod(class, definition) }
-            } else {
-                // SAFETY: as above.
-                unsafe { ffi::PyDescr_NewMethod(class, definition) }
-            }
+            // SAFETY: as above.
+            unsafe { ffi::PyDescr_NewMethod(class, definition) }
         };
         // SAFETY: the result is a new reference, or NULL with an error set.
         let object = unsafe { Bound::from_owned_ptr_or_err(py, made) }?;
-        Ok(Self { object, definition, receiver: self.receiver.clone() })
+        Ok(Self { object, definition, receiver: None })
     }
 
     /// What a call of it does now, in a form that does not change when it is patched.
@@ -225,14 +222,15 @@ impl<'py> Site<'py> for Method<'py> {
         _has_stack: bool,
         _cells: Option<&Bound<'py, PyTuple>>,
     ) -> PyResult<Install<'py>> {
-        let index = match (pool::find(self.definition), &callable) {
-            (None, Some(_)) => Some(pool::claim(self.definition).ok_or_else(|| {
+        let index = if callable.is_some() {
+            Some(pool::claim(self.definition).ok_or_else(|| {
                 PyErr::from(Error::patch(format!(
                     "{} C methods are patched already, and there is no place for more; undo some",
                     pool::SIZE
                 )))
-            })?),
-            (index, _) => index,
+            })?)
+        } else {
+            pool::find(self.definition)
         };
         Ok(Install { method: self.clone(), seen, callable, index })
     }

@@ -9,6 +9,7 @@
 
 pub(crate) mod audit;
 pub(crate) mod builtin;
+mod call;
 pub(crate) mod closure;
 pub(crate) mod code;
 pub(crate) mod frame;

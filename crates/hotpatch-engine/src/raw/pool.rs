@@ -25,7 +25,7 @@ pub(super) const SIZE: usize = 1024;
 pub(super) struct Route {
     /// Owned. Without it the C function is called.
     pub(super) callable: Cell<Option<NonNull<ffi::PyObject>>>,
-    /// How to call it: see [`entry_of`](super::builtin::entry_of).
+    /// How to call it: see [`entry_of`](super::call::entry_of).
     pub(super) entry: Cell<Option<ffi::vectorcallfunc>>,
     pub(super) stack: Cell<Option<Box<Stack>>>,
 }
@@ -93,19 +93,23 @@ pub(super) fn find(definition: *mut ffi::PyMethodDef) -> Option<usize> {
 
 /// The slot that `definition` has, or one that nobody uses now; `None` if all are in use.
 pub(super) fn claim(definition: *mut ffi::PyMethodDef) -> Option<usize> {
-    if let Some(index) = find(definition) {
-        return Some(index);
-    }
     let mut places = PLACES.lock().unwrap_or_else(PoisonError::into_inner);
-    let index = match places.len() {
-        unused if unused < SIZE => unused,
-        _ => (0..SIZE).find(|index| !SLOTS.0[*index].is_in_use())?,
+    let index = match places.get(&definition.addr()) {
+        Some(index) if SLOTS.0[*index].is_in_use() => return Some(*index),
+        Some(index) => *index,
+        None if places.len() < SIZE => places.len(),
+        None => (0..SIZE).find(|index| !SLOTS.0[*index].is_in_use())?,
     };
     let slot = &SLOTS.0[index];
     places.remove(&slot.definition.replace(definition).addr());
     places.insert(definition.addr(), index);
     // SAFETY: a definition lives as long as the objects that point to it, and the caller has one.
-    let own = unsafe { (*definition).ml_meth };
+    let ffi::PyMethodDef { ml_meth: own, ml_flags: flags, .. } = unsafe { definition.read() };
+    // Since the slot was used, somebody else may have put another function there, or another definition.
+    // Our own, put back by one who saw it there, would call itself.
+    if is_same(own, FUNCTIONS[index].of(flags)) {
+        return Some(index);
+    }
     // SAFETY: every field of the union is a pointer to a function.
     slot.own.store(unsafe { own.PyCFunction } as *mut c_void, Ordering::Release);
     // SAFETY: this thread is attached, so it has an interpreter.
@@ -165,9 +169,14 @@ pub(super) fn is_connected(index: usize) -> bool {
     let slot = &SLOTS.0[index];
     // SAFETY: the definition of a slot is live: see `claim`.
     let now = unsafe { (*slot.definition.get()).ml_meth };
+    is_same(now, slot.function(index))
+}
+
+/// Whether two definitions have the same C function.
+fn is_same(one: ffi::PyMethodDefPointer, other: ffi::PyMethodDefPointer) -> bool {
     // SAFETY: every field of the union is a pointer to a function.
-    let [now, expected] = [now, slot.function(index)].map(|it| unsafe { it.PyCFunction });
-    ptr::fn_addr_eq(now, expected)
+    let [one, other] = [one, other].map(|it| unsafe { it.PyCFunction });
+    ptr::fn_addr_eq(one, other)
 }
 
 /// The C function itself.
