@@ -39,6 +39,15 @@ def torture(session: nox.Session) -> None:
     session.run("python", "-m", "torture", *(session.posargs or ["--short"]))
 
 
+# The last release before Cython 3 compiles nothing for CPython 3.13 and later.
+@nox.session(python=["python3.10", "python3.11", "python3.12"])
+def old_cython(session: nox.Session) -> None:
+    """Run the tests of compiled extensions with Cython 0.29."""
+    install(session)
+    session.install("cython==0.29.37")
+    session.run("python", "-X", "dev", "-m", "pytest", "tests/test_compiled.py", *session.posargs)
+
+
 # Valgrind finds errors in CPython 3.11 before it runs any code of ours, and none in 3.13.
 @nox.session(python="python3.13", default=False)
 def valgrind(session: nox.Session) -> None:

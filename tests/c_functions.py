@@ -1,4 +1,4 @@
-"""Makes builtin functions of every calling convention that CPython knows."""
+"""Makes builtin functions and methods of every calling convention that CPython knows."""
 
 from __future__ import annotations
 
@@ -70,6 +70,27 @@ def c_function(body: Body, flags: int) -> Any:
     return ctypes.PYFUNCTYPE(anything, pointer, pointer)(lambda _, __: body())
 
 
+def define(body: Body, flags: int, name: str, doc: str | None = None) -> Definition:
+    """Make a definition with a C function that does what `body` does."""
+    function = c_function(body, flags)
+    address = ctypes.cast(function, ctypes.c_void_p).value
+    definition = Definition(name.encode(), address, flags, doc.encode() if doc else None)
+    kept.append((function, definition))
+    return definition
+
+
+def add_method(
+    cls: type, definition: Definition, name: str = "method", of_class: bool = False
+) -> None:
+    """Give `cls` a method, or a class method, as a type written in C has it."""
+    new = (
+        ctypes.pythonapi.PyDescr_NewClassMethod if of_class else ctypes.pythonapi.PyDescr_NewMethod
+    )
+    new.restype = ctypes.py_object
+    new.argtypes = [ctypes.c_void_p] * 2
+    setattr(cls, name, new(id(cls), ctypes.addressof(definition)))
+
+
 def builtin(
     body: Body,
     flags: int,
@@ -79,10 +100,7 @@ def builtin(
     module: str | None = "c_functions",
 ) -> types.BuiltinFunctionType:
     """Make a builtin function that does what `body` does."""
-    function = c_function(body, flags)
-    address = ctypes.cast(function, ctypes.c_void_p).value
-    definition = Definition(name.encode(), address, flags, doc.encode() if doc else None)
-    kept.append((function, definition))
+    definition = define(body, flags, name, doc)
     new = ctypes.pythonapi.PyCMethod_New
     new.restype = ctypes.py_object
     new.argtypes = [ctypes.c_void_p] * 4

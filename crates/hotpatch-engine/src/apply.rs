@@ -68,8 +68,8 @@ impl<'py> Replacement<'py> {
             check_callable(named, target.as_any())?;
             target_kind.check(target.as_any(), Kind::of_callable(named)?, named)?;
         }
-        let function =
-            trampoline::forwarder(named, target_kind, &target.as_any().getattr("__globals__")?)?;
+        let globals = target.as_any().getattr("__globals__")?;
+        let function = trampoline::forwarder(&frozen(named)?, target_kind, &globals)?;
         let checked = (target_code, code(&function)?);
         Ok(Self { function, checked })
     }
@@ -132,7 +132,13 @@ pub fn apply<'py>(
             })
         }
         Target::Builtin(builtin) => lead_to(&builtin, replacement, options),
-        Target::Method(method) => lead_to(&method, replacement, options),
+        Target::Method(method) => {
+            check_callable(replacement, method.as_any())?;
+            if let Some(kind) = Kind::of_compiled(method.as_any())? {
+                kind.check(method.as_any(), Kind::of_callable(replacement)?, replacement)?;
+            }
+            lead_to(&method, replacement, options)
+        }
         Target::Wrapper(wrapper) => {
             check_callable(replacement, wrapper.as_any())?;
             let kind = wrapper.function()?.map_or(Ok(Kind::Plain), |it| Kind::of_callable(&it))?;

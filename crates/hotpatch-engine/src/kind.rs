@@ -9,6 +9,7 @@ use crate::called::{Called, has_own};
 use crate::error::{Error, describe};
 use crate::raw::code::flags;
 use crate::raw::function::Function;
+use crate::raw::method::Method;
 use crate::site::Site;
 
 // Include/cpython/code.h, the same in CPython 3.10 to 3.15.
@@ -72,6 +73,9 @@ impl Kind {
         if let Some(function) = Function::new(callable) {
             return Self::of_function(&function);
         }
+        if let Some(kind) = Self::of_compiled(callable)? {
+            return Ok(kind);
+        }
         if is_marked(callable)? {
             return Ok(Self::Coroutine);
         }
@@ -79,6 +83,16 @@ impl Kind {
             Called::Function(function, _) => Self::of_function(&function),
             Called::Partial(inner) => Self::of_callable(&inner),
             Called::Unknown => Ok(Self::Plain),
+        }
+    }
+
+    /// The kind of a function that Cython made, if it tells.
+    pub(crate) fn of_compiled(callable: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
+        match Method::new(callable) {
+            Some(method) if method.knows_its_kind() => {
+                Self::of_code(&callable.getattr("__code__")?).map(Some)
+            }
+            _ => Ok(None),
         }
     }
 

@@ -17,8 +17,8 @@
 //! to install. The target then gets the body of a small generated function that calls it.
 //!
 //! A target that is written in C has no body either. Its calls are led to the replacement: those of a
-//! builtin function by an entry of its own, those of a method by another address in its definition,
-//! which all bound methods share.
+//! builtin function by an entry of its own, those of a method or of a function that Cython made by another
+//! address in its definition, which all bound methods share.
 //!
 //! # The life of a patch
 //!

@@ -48,6 +48,10 @@ impl<'py> Target<'py> {
             }
             return Ok(target);
         }
+        // What pybind11 puts into its classes: `PyInstanceMethod_Type`, which Python has no name for.
+        if named.get_type().fully_qualified_name()? == "instancemethod" {
+            return Self::resolve_inside(named, "__func__");
+        }
         for class in ["classmethod", "staticmethod"] {
             if named.is_instance(&builtins.getattr(class)?)? {
                 return Self::resolve_inside(named, "__func__");
@@ -127,6 +131,17 @@ fn refusal(named: &Bound<'_, PyAny>) -> PyResult<Error> {
         if named.is_instance(&named.py().import("types")?.getattr(kind)?)? {
             let instead = "patch the Python function that uses it";
             return Ok(Error::refused(named, why, instead));
+        }
+    }
+    for (kind, why) in [
+        ("fused_cython_function", "it is a fused function of Cython, which chooses one of several"),
+        (
+            "cython_function_or_method",
+            "Cython made it for the limited API, and its fields are unknown",
+        ),
+    ] {
+        if class_name == kind {
+            return Ok(Error::refused(named, why, "patch the Python function that calls it"));
         }
     }
     for attribute in ["__wrapped__", "func"] {

@@ -31,12 +31,12 @@ pub(super) type Stack = crate::stack::Stack<StoredCallable>;
 
 /// `PyCFunctionObject` (Include/cpython/methodobject.h, 3.10 to 3.15).
 #[repr(C)]
-struct Object {
+pub(super) struct Object {
     head: UnsafeCell<ffi::PyObject>,
-    definition: Cell<*mut ffi::PyMethodDef>,
+    pub(super) definition: Cell<*mut ffi::PyMethodDef>,
     receiver: Cell<*mut ffi::PyObject>,
     module: Cell<*mut ffi::PyObject>,
-    weak_references: Cell<*mut ffi::PyObject>,
+    pub(super) weak_references: Cell<*mut ffi::PyObject>,
     entry: Cell<Option<ffi::vectorcallfunc>>,
 }
 

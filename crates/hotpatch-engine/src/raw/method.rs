@@ -1,4 +1,5 @@
-//! Methods of C types, such as `dict.get`, and those bound to one object, such as `random.random`.
+//! Methods of C types, such as `dict.get`, those bound to one object, such as `random.random`, and the
+//! functions that Cython makes.
 //!
 //! A definition (`PyMethodDef`) is shared by the descriptor in the class and by every bound method that is
 //! made of it, before a patch or later. All of them read the address of the C function from it at each
@@ -6,17 +7,20 @@
 //! Python/bytecodes.c, 3.11 to 3.15). So the address is what a patch writes; what is written comes from
 //! the [`pool`].
 
+use std::collections::BTreeMap;
 use std::ffi::CStr;
 use std::ptr::{self, NonNull};
+use std::sync::{Mutex, PoisonError};
 
+use pyo3::exceptions::PySystemError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 
 use super::builtin::{Builtin, Callable, Stack, StoredCallable};
 use super::call::entry_of;
-use super::optimizer;
 use super::pool::{self, Whose};
+use super::{cython, optimizer};
 use crate::error::Error;
 use crate::patch::Reference;
 use crate::site::{self, Install as _, Site};
@@ -31,19 +35,31 @@ struct Descriptor {
     definition: *mut ffi::PyMethodDef,
 }
 
-/// A method of a C type: for every object, or for the one that it is bound to.
+/// What has its definition in common with others.
 #[derive(Clone)]
 pub(crate) struct Method<'py> {
     object: Bound<'py, PyAny>,
     definition: *mut ffi::PyMethodDef,
-    receiver: Option<Bound<'py, PyAny>>,
+    form: Form<'py>,
+}
+
+#[derive(Clone)]
+enum Form<'py> {
+    /// The descriptor of a method, in its class.
+    Descriptor,
+    /// That of a class method.
+    ClassDescriptor,
+    /// A builtin function that is bound to this.
+    Bound(Bound<'py, PyAny>),
+    /// See [`cython`].
+    CythonFunction,
 }
 
 impl<'py> Method<'py> {
     /// The method that a bound builtin method was made of, for what it is bound to.
     pub(crate) fn bound(builtin: &Builtin<'py>, receiver: Bound<'py, PyAny>) -> Self {
         let (object, definition) = (builtin.as_any().clone(), builtin.own_definition());
-        Self { object, definition, receiver: Some(receiver) }
+        Self { object, definition, form: Form::Bound(receiver) }
     }
 
     /// Whether it was patched before.
@@ -51,15 +67,16 @@ impl<'py> Method<'py> {
         pool::find(self.definition).is_some()
     }
 
-    fn is_class_method(&self) -> bool {
-        let class = ptr::addr_of_mut!(ffi::PyClassMethodDescr_Type);
-        self.object.get_type_ptr() == class
+    fn is_descriptor(&self) -> bool {
+        matches!(self.form, Form::Descriptor | Form::ClassDescriptor)
     }
 
     /// The class that has it, or `None` if what looks like a bound method is not made of one.
     pub(crate) fn class(&self) -> PyResult<Option<Bound<'py, PyType>>> {
-        let Some(receiver) = &self.receiver else {
-            return Ok(Some(self.object.getattr("__objclass__")?.cast_into()?));
+        let receiver = match &self.form {
+            Form::Bound(receiver) => receiver,
+            Form::CythonFunction => return Ok(None),
+            _ => return Ok(Some(self.object.getattr("__objclass__")?.cast_into()?)),
         };
         let class = receiver.get_type();
         for class in receiver.cast::<PyType>().ok().into_iter().chain([&class]) {
@@ -67,13 +84,18 @@ impl<'py> Method<'py> {
                 let class = class.cast_into::<PyType>()?;
                 let name = self.object.getattr("__name__")?;
                 let found = class.getattr("__dict__")?.call_method1("get", (name,))?;
-                let method = Self::new(&found).filter(|method| method.receiver.is_none());
+                let method = Self::new(&found).filter(Self::is_descriptor);
                 if method.is_some_and(|method| method.definition == self.definition) {
                     return Ok(Some(class));
                 }
             }
         }
         Ok(None)
+    }
+
+    /// Whether it is a function that Cython made, and its `__code__` tells of what kind.
+    pub(crate) fn knows_its_kind(&self) -> bool {
+        matches!(self.form, Form::CythonFunction) && cython::knows_its_kind(&self.object)
     }
 
     /// The flags of its definition (`METH_...`).
@@ -84,6 +106,9 @@ impl<'py> Method<'py> {
 
     /// Whether the definition is where it is in the versions that hotpatch knows.
     pub(crate) fn has_known_layout(&self) -> PyResult<bool> {
+        if matches!(self.form, Form::CythonFunction) {
+            return Ok(true); // checked when it was recognised
+        }
         // SAFETY: as in `flags`.
         let name = unsafe { (*self.definition).ml_name };
         // SAFETY: the name of a definition is a C string.
@@ -101,15 +126,17 @@ impl<'py> Method<'py> {
     }
 
     fn whose(&self) -> Whose {
-        match &self.receiver {
-            Some(receiver) => Whose::Receiver(receiver.as_ptr()),
-            None if self.is_class_method() => Whose::Subclasses(self.descriptor_class()),
-            None => Whose::Instances(self.descriptor_class()),
+        match &self.form {
+            Form::Bound(receiver) => Whose::Receiver(receiver.as_ptr()),
+            Form::ClassDescriptor => Whose::Subclasses(self.descriptor_class()),
+            Form::Descriptor => Whose::Instances(self.descriptor_class()),
+            Form::CythonFunction => Whose::Function(self.object.as_ptr()),
         }
     }
 
     fn descriptor_class(&self) -> *mut ffi::PyTypeObject {
-        // SAFETY: without a receiver `object` is a descriptor, which has this layout.
+        debug_assert!(self.is_descriptor(), "callers have looked at the form");
+        // SAFETY: `object` is a descriptor, which has this layout.
         unsafe { (*self.object.as_ptr().cast::<Descriptor>()).class }
     }
 
@@ -118,40 +145,98 @@ impl<'py> Method<'py> {
         pool::find(self.definition).filter(|index| pool::is_connected(*index))
     }
 
-    /// Another object for the C function, with the same identity and a definition of its own.
-    fn unpatched(&self) -> PyResult<Self> {
-        let py = self.object.py();
+    /// Its definition as it is without patches.
+    fn own_definition(&self) -> ffi::PyMethodDef {
         // SAFETY: as in `flags`.
         let mut definition = unsafe { self.definition.read() };
         if let Some(index) = self.slot() {
             definition.ml_meth = pool::own(index);
         }
-        // CPython hands definitions about without counting who has them: it is never freed.
-        let definition = ptr::from_mut(Box::leak(Box::new(definition)));
-        if let Some(builtin) = Builtin::new(&self.object) {
-            let object = builtin.with_definition(definition)?.as_any().clone();
-            return Ok(Self { object, definition, receiver: self.receiver.clone() });
-        }
-        let class = self.descriptor_class();
-        let made = if self.is_class_method() {
-            // SAFETY: the class that the definition is for.
-            unsafe { ffi::PyDescr_NewClassMethod(class, definition) }
-        } else {
-            // SAFETY: as above.
-            unsafe { ffi::PyDescr_NewMethod(class, definition) }
+        definition
+    }
+
+    /// Another object for the C function, with the same identity and another definition of that.
+    fn unpatched(&self, definition: *mut ffi::PyMethodDef) -> PyResult<Self> {
+        let py = self.object.py();
+        let (object, form) = match &self.form {
+            Form::Bound(receiver) => {
+                let builtin = Builtin::new(&self.object).map(|it| it.with_definition(definition));
+                let builtin = builtin.ok_or_else(|| PySystemError::new_err("no builtin"))??;
+                (builtin.as_any().clone(), Form::Bound(receiver.clone()))
+            }
+            Form::CythonFunction if !cython::has_receiver(&self.object, self.claim()?)? => {
+                (cython::builtin(&self.object, definition)?, Form::Bound(self.object.clone()))
+            }
+            Form::CythonFunction => {
+                let class = cython::class(&self.object)?;
+                (descriptor(py, class.as_type_ptr(), definition, false)?, Form::Descriptor)
+            }
+            Form::Descriptor => {
+                (descriptor(py, self.descriptor_class(), definition, false)?, Form::Descriptor)
+            }
+            Form::ClassDescriptor => {
+                (descriptor(py, self.descriptor_class(), definition, true)?, Form::ClassDescriptor)
+            }
         };
-        // SAFETY: the result is a new reference, or NULL with an error set.
-        let object = unsafe { Bound::from_owned_ptr_or_err(py, made) }?;
-        Ok(Self { object, definition, receiver: None })
+        Ok(Self { object, definition, form })
+    }
+
+    /// The slot of its definition.
+    fn claim(&self) -> PyResult<usize> {
+        pool::claim(self.definition).ok_or_else(|| {
+            PyErr::from(Error::patch(format!(
+                "{} C methods are patched already, and there is no place for more; undo some",
+                pool::SIZE
+            )))
+        })
     }
 
     /// What a call of it does now, in a form that does not change when it is patched.
     pub(crate) fn frozen(&self) -> PyResult<Bound<'py, PyAny>> {
         match self.body()? {
             Some(callable) => Ok(callable),
-            None => Ok(self.unpatched()?.object),
+            None => Ok(self.unpatched(copy_for_all(self.own_definition()))?.object),
         }
     }
+}
+
+/// Puts a definition where it stays. CPython hands them about without counting who has them.
+fn leak(definition: ffi::PyMethodDef) -> *mut ffi::PyMethodDef {
+    ptr::from_mut(Box::leak(Box::new(definition)))
+}
+
+/// A copy of a definition that is made once, and never patched.
+fn copy_for_all(definition: ffi::PyMethodDef) -> *mut ffi::PyMethodDef {
+    /// By name, C function, flags and doc.
+    type Copies = BTreeMap<(usize, usize, i32, usize), usize>;
+    static COPIES: Mutex<Copies> = Mutex::new(BTreeMap::new());
+    let ffi::PyMethodDef { ml_name: name, ml_meth: function, ml_flags: flags, ml_doc: doc } =
+        definition;
+    // SAFETY: every field of the union is a pointer to a function.
+    let function = unsafe { function.PyCFunction } as usize;
+    let mut copies = COPIES.lock().unwrap_or_else(PoisonError::into_inner);
+    let copy = copies
+        .entry((name.addr(), function, flags, doc.addr()))
+        .or_insert_with(|| leak(definition).expose_provenance());
+    ptr::with_exposed_provenance_mut(*copy)
+}
+
+/// A new descriptor of a method of `class`.
+fn descriptor(
+    py: Python<'_>,
+    class: *mut ffi::PyTypeObject,
+    definition: *mut ffi::PyMethodDef,
+    is_class_method: bool,
+) -> PyResult<Bound<'_, PyAny>> {
+    let made = if is_class_method {
+        // SAFETY: callers have a live class and a definition that lives for ever.
+        unsafe { ffi::PyDescr_NewClassMethod(class, definition) }
+    } else {
+        // SAFETY: as above.
+        unsafe { ffi::PyDescr_NewMethod(class, definition) }
+    };
+    // SAFETY: the result is a new reference, or NULL with an error set.
+    unsafe { Bound::from_owned_ptr_or_err(py, made) }
 }
 
 impl<'py> Site<'py> for Method<'py> {
@@ -165,13 +250,19 @@ impl<'py> Site<'py> for Method<'py> {
             return builtin.receiver().map(|receiver| Self::bound(&builtin, receiver));
         }
         let class = object.get_type_ptr();
-        let known = [&raw mut ffi::PyMethodDescr_Type, &raw mut ffi::PyClassMethodDescr_Type];
-        if !known.contains(&class) {
+        let form = if class == &raw mut ffi::PyMethodDescr_Type {
+            Form::Descriptor
+        } else if class == &raw mut ffi::PyClassMethodDescr_Type {
+            Form::ClassDescriptor
+        } else if cython::is_function(object) {
+            let definition = cython::definition(object);
+            return Some(Self { object: object.clone(), definition, form: Form::CythonFunction });
+        } else {
             return None;
-        }
+        };
         // SAFETY: both types have this layout, and neither can be subclassed.
         let definition = unsafe { (*object.as_ptr().cast::<Descriptor>()).definition };
-        Some(Self { object: object.clone(), definition, receiver: None })
+        Some(Self { object: object.clone(), definition, form })
     }
 
     fn as_any(&self) -> &Bound<'py, PyAny> {
@@ -210,7 +301,7 @@ impl<'py> Site<'py> for Method<'py> {
     }
 
     fn twin(&self, body: Callable<'py>) -> PyResult<Self> {
-        let twin = self.unpatched()?;
+        let twin = self.unpatched(leak(self.own_definition()))?;
         drop(twin.prepare(twin.seen(), body, false, None)?.commit(None));
         Ok(twin)
     }
@@ -222,15 +313,9 @@ impl<'py> Site<'py> for Method<'py> {
         _has_stack: bool,
         _cells: Option<&Bound<'py, PyTuple>>,
     ) -> PyResult<Install<'py>> {
-        let index = if callable.is_some() {
-            Some(pool::claim(self.definition).ok_or_else(|| {
-                PyErr::from(Error::patch(format!(
-                    "{} C methods are patched already, and there is no place for more; undo some",
-                    pool::SIZE
-                )))
-            })?)
-        } else {
-            pool::find(self.definition)
+        let index = match &callable {
+            Some(_) => Some(self.claim()?),
+            None => pool::find(self.definition),
         };
         Ok(Install { method: self.clone(), seen, callable, index })
     }

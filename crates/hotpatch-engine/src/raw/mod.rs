@@ -12,6 +12,7 @@ pub(crate) mod builtin;
 mod call;
 pub(crate) mod closure;
 pub(crate) mod code;
+mod cython;
 pub(crate) mod frame;
 pub(crate) mod function;
 pub(crate) mod layout;

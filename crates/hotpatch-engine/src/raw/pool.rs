@@ -37,6 +37,7 @@ struct Slot {
     /// The C function. Interpreters with a GIL of their own read this and the next field, and no other.
     own: AtomicPtr<c_void>,
     interpreter: AtomicPtr<ffi::PyInterpreterState>,
+    /// In the order in which they are asked whether they mean a call.
     routes: RefCell<Vec<(Whose, Route)>>,
 }
 
@@ -49,20 +50,56 @@ pub(super) enum Whose {
     Instances(*mut ffi::PyTypeObject),
     /// Those of a class method of a class, for that class and its subclasses.
     Subclasses(*mut ffi::PyTypeObject),
+    /// Those of a function that Cython made: it is the receiver itself, unless it is a method.
+    Function(Object),
+    /// All.
+    Everyone,
 }
 
 impl Whose {
     /// Whether calls for `receiver` are meant.
     fn includes(self, receiver: Object) -> bool {
-        let (actual, class) = match self {
-            Self::Receiver(own) => return own == receiver,
-            // SAFETY: CPython calls a method with a live receiver.
-            Self::Instances(class) => (unsafe { ffi::Py_TYPE(receiver) }, class),
-            Self::Subclasses(class) => (receiver.cast(), class),
-        };
-        // SAFETY: both are types: a class method is called with one.
-        actual == class || unsafe { ffi::PyType_IsSubtype(actual, class) } != 0
+        // SAFETY: CPython calls a method with a live receiver, and patches keep a function alive.
+        let type_of = |object| unsafe { ffi::Py_TYPE(object) };
+        match self {
+            Self::Receiver(own) => own == receiver,
+            // SAFETY: both are types, and a class has its methods.
+            Self::Instances(class) => unsafe { is_subtype(type_of(receiver), class) },
+            // SAFETY: CPython calls a class method with a class.
+            Self::Subclasses(class) => unsafe { is_subtype(receiver.cast(), class) },
+            // Functions that one `def` made share its definition: another of them is not meant.
+            Self::Function(own) => own == receiver || type_of(own) != type_of(receiver),
+            Self::Everyone => true,
+        }
     }
+
+    /// Whether the receiver is the first argument of the call.
+    fn is_argument(self, receiver: Object) -> bool {
+        !matches!(self, Self::Receiver(own) | Self::Function(own) if own == receiver)
+    }
+
+    /// Whether it means all that `other` means: that is asked last.
+    fn is_wider_than(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Instances(class), Self::Instances(inner))
+            | (Self::Subclasses(class), Self::Subclasses(inner)) => {
+                // SAFETY: patches keep the methods alive, and those their classes.
+                unsafe { is_subtype(inner, class) }
+            }
+            (_, Self::Receiver(_) | Self::Function(_) | Self::Everyone) => true,
+            _ => false,
+        }
+    }
+}
+
+/// Whether a type is another one or has it among its bases.
+///
+/// # Safety
+///
+/// Both are live types.
+unsafe fn is_subtype(class: *mut ffi::PyTypeObject, base: *mut ffi::PyTypeObject) -> bool {
+    // SAFETY: the caller has two types.
+    class == base || unsafe { ffi::PyType_IsSubtype(class, base) } != 0
 }
 
 struct Slots([Slot; SIZE]);
@@ -146,8 +183,8 @@ impl Slot {
 pub(super) fn with_route<T>(index: usize, whose: Whose, action: impl FnOnce(&Route) -> T) -> T {
     let mut routes = SLOTS.0[index].routes.borrow_mut();
     let place = routes.iter().position(|(other, _)| *other == whose).unwrap_or_else(|| {
-        // Those of single receivers come first.
-        let place = if matches!(whose, Whose::Receiver(_)) { 0 } else { routes.len() };
+        let place = routes.iter().position(|(other, _)| other.is_wider_than(whose));
+        let place = place.unwrap_or(routes.len());
         routes.insert(place, (whose, Route::default()));
         place
     });
@@ -202,7 +239,7 @@ fn route(index: usize, receiver: Object) -> Option<Detour> {
     }
     let routes = slot.routes.borrow();
     let (whose, route) = routes.iter().find(|(whose, _)| whose.includes(receiver))?;
-    let takes_receiver = !matches!(whose, Whose::Receiver(_));
+    let takes_receiver = whose.is_argument(receiver);
     let callable = route.callable.get()?.as_ptr();
     let entry = route.entry.get()?;
     // SAFETY: the slot owns it. It can let go of it during the call: hence a reference of our own.
