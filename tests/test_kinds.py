@@ -3,11 +3,13 @@
 import asyncio
 import functools
 import inspect
+import operator
 import sys
 import types
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+import c_functions
 import pytest
 from hotpatch import hotpatch, patches
 
@@ -151,11 +153,9 @@ def test_the_kind_is_that_of_the_function_inside(
 
 
 PLAIN: dict[str, Any] = {
-    "builtin": len,
     "class": dict,
     "class whose instances are awaited": asyncio.Future,
     "generator class": types.GeneratorType,
-    "method descriptor": str.upper,
     "cached function": functools.lru_cache(lambda: None),
     "plain function that returns a coroutine": lambda: result_of(OfEachKind().coroutine),
 }
@@ -173,6 +173,26 @@ def test_what_is_called_for_a_result_replaces_plain_functions_only(
     target = function("plain")
     with hotpatch(replacement, target) as patch:
         assert patch.active
+
+
+@pytest.mark.parametrize("form", ["builtin", "method", "callable object", "partial"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_c_function_may_return_what_callers_iterate_or_await(kind: str, form: str) -> None:
+    """An `async fn` of PyO3 is one: nothing tells that what it returns is to be awaited."""
+    builtin = c_functions.builtin(method(kind), c_functions.SINGLE)
+    made: Any = {
+        "builtin": builtin,
+        "method": builtin.__call__,
+        "callable object": operator.methodcaller("__call__", None),
+        "partial": functools.partial(builtin),
+    }[form]
+    target = function(kind, "old")
+    argument: Any = builtin if form == "callable object" else None
+    target.__defaults__ = (argument,)
+    with hotpatch(made, target):
+        assert kind_of(target) == kind
+        assert result_of(functools.partial(target, argument)) == kind
+    assert result_of(target) == "old"
 
 
 def test_a_class_is_called_for_an_instance_whatever_its_instances_can_do() -> None:

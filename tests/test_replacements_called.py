@@ -7,6 +7,7 @@ import functools
 import inspect
 import itertools
 import operator
+import sys
 import types
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -196,10 +197,23 @@ def test_default_objects_are_those_of_the_callable() -> None:
         assert f() == [0, 1, 2]
 
 
+def three(a, b, c=3):  # type: ignore[no-untyped-def]
+    return a, b, c
+
+
 SHOWN: dict[str, tuple[Any, str]] = {
     "builtin": (len, "(obj, /)"),
     "bound method": (Calls().method, "(*arguments: Any, **keywords: Any) -> Any"),
     "dataclass": (Point, "(x: int, y: int = 0) -> None"),
+    "bound builtin": ([].append, "(object, /)"),
+    "C method": (str.upper, "(self, /)"),
+    "builtin with a default": (sum, "(*args, **kwargs)"),
+    "partial of positional arguments": (functools.partial(three, 0), "(b, c=3)"),
+    "partial of a bound method": (
+        functools.partial(Calls().method, 0),
+        "(*arguments: Any, **keywords: Any) -> Any",
+    ),
+    "partial of a partial": (functools.partial(functools.partial(three, 0), 1), "(c=3)"),
     "partial": (functools.partial(Point, y=1), "(x: int, *, y: int = 1) -> None"),
     "named tuple": (Named, "(x, y=0)"),
     "cached function": (functools.lru_cache(lambda x: x), "(x)"),
@@ -217,6 +231,20 @@ def test_the_signature_is_that_of_the_callable_where_it_is_known(name: str) -> N
     with hotpatch(replacement, f):
         assert str(inspect.signature(f)) == shown_signature
     assert str(inspect.signature(f)) == "(old: int) -> None"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="placeholders are new in 3.14")
+def test_a_partial_keeps_places_for_arguments() -> None:
+    typed: Any = functools
+
+    def f() -> Any: ...
+
+    replacement = functools.partial(three, typed.Placeholder, 2)
+    with hotpatch(replacement, f):
+        assert inspect.signature(f) == inspect.signature(replacement)
+        assert typed.partial(f)(1) == (1, 2, 3)
+        with pytest.raises(TypeError):
+            f()
 
 
 def test_a_wrong_call_is_reported_as_one_of_the_target() -> None:

@@ -8,6 +8,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import c_functions
 import pytest
 from hotpatch import hotpatch
 
@@ -302,6 +303,14 @@ def test_a_hot_site_follows_to_the_same_code_with_other_defaults(site: Site) -> 
 def test_a_hot_site_follows_to_a_callable_that_is_no_function(site: Site) -> None:
     target = function("old", site)
     replacement = functools.partial(function("newer", site, "*rest"))
+    check(site, target, replacement, site.thing(target))
+
+
+@pytest.mark.parametrize("site", SITES.values(), ids=SITES)
+def test_a_hot_site_follows_to_c_code(site: Site) -> None:
+    target = function("old", site)
+    everything = c_functions.VARARGS | c_functions.KEYWORDS
+    replacement = c_functions.builtin(function("newer", site, "*rest, **more"), everything)
     check(site, target, replacement, site.thing(target))
 
 

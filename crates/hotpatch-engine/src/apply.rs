@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pyo3::exceptions::PySystemError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
@@ -58,7 +59,7 @@ impl<'py> Replacement<'py> {
         let target_kind = Kind::of_function(target)?;
         if let Some(function) = Function::new(named) {
             layout::check_entry(&function)?;
-            target_kind.check(target.as_any(), Kind::of_function(&function)?, named)?;
+            target_kind.check(target.as_any(), named)?;
             let own_code = code(&function)?;
             // A function that is only marked as a coroutine function has not the code of one.
             if Kind::of_code(&own_code)? == target_kind {
@@ -66,9 +67,9 @@ impl<'py> Replacement<'py> {
             }
         } else {
             check_callable(named, target.as_any())?;
-            target_kind.check(target.as_any(), Kind::of_callable(named)?, named)?;
+            target_kind.check(target.as_any(), named)?;
         }
-        let globals = target.as_any().getattr("__globals__")?;
+        let globals = target.as_any().getattr(intern!(named.py(), "__globals__"))?;
         let function = trampoline::forwarder(&frozen(named)?, target_kind, &globals)?;
         let checked = (target_code, code(&function)?);
         Ok(Self { function, checked })
@@ -80,8 +81,7 @@ impl<'py> Replacement<'py> {
         if target_code.is(&self.checked.0) && own_code.is(&self.checked.1) {
             return Ok(());
         }
-        let kind = Kind::of_function(&self.function)?;
-        Kind::of_function(target)?.check(target.as_any(), kind, self.function.as_any())
+        Kind::of_function(target)?.check(target.as_any(), self.function.as_any())
     }
 }
 
@@ -135,14 +135,17 @@ pub fn apply<'py>(
         Target::Method(method) => {
             check_callable(replacement, method.as_any())?;
             if let Some(kind) = Kind::of_compiled(method.as_any())? {
-                kind.check(method.as_any(), Kind::of_callable(replacement)?, replacement)?;
+                kind.check(method.as_any(), replacement)?;
             }
             lead_to(&method, replacement, options)
         }
         Target::Wrapper(wrapper) => {
             check_callable(replacement, wrapper.as_any())?;
-            let kind = wrapper.function()?.map_or(Ok(Kind::Plain), |it| Kind::of_callable(&it))?;
-            kind.check(wrapper.as_any(), Kind::of_callable(replacement)?, replacement)?;
+            let kind = match wrapper.function()? {
+                Some(function) => Kind::of_callable(&function)?.unwrap_or(Kind::Plain),
+                None => Kind::Plain,
+            };
+            kind.check(wrapper.as_any(), replacement)?;
             install(&wrapper, replacement, options, |_| {
                 let function = as_function(replacement, kind)?;
                 Ok(wrapper.calling(function, replacement)?)
@@ -253,7 +256,7 @@ fn author<'py>(
 ) -> PyResult<Bound<'py, PyString>> {
     match by.or_else(|| current_module(py)?.cast_into().ok()) {
         Some(by) => plain(&by),
-        None => Ok(pyo3::intern!(py, "").clone()),
+        None => Ok(intern!(py, "").clone()),
     }
 }
 

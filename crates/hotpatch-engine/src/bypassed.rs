@@ -3,7 +3,7 @@
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyModule, PyType};
+use pyo3::types::PyType;
 
 use crate::error::Error;
 use crate::raw::builtin::Builtin;
@@ -111,12 +111,9 @@ pub(crate) fn check_method(method: &Method<'_>) -> Result<(), Error> {
 
 /// The method of a C type that a builtin function was made of, for what it is bound to.
 pub(crate) fn method_behind<'py>(builtin: &Builtin<'py>) -> PyResult<Option<Method<'py>>> {
-    let Some(receiver) = builtin.receiver() else {
+    let Some(receiver) = builtin.receiver().filter(|_| builtin.is_bound()) else {
         return Ok(None);
     };
-    if receiver.is_none() || receiver.is_instance_of::<PyModule>() {
-        return Ok(None);
-    }
     let method = Method::bound(builtin, receiver);
     if method.is_known() {
         return Ok(Some(method));

@@ -1,9 +1,13 @@
 //! Which Python function runs when an object is called.
 
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyType};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
+use crate::raw::builtin::Builtin;
 use crate::raw::function::Function;
+use crate::raw::method::Method;
 use crate::site::Site;
 
 /// Looking inside objects inside objects ends somewhere: an object can hold itself.
@@ -13,7 +17,7 @@ const DEEPEST: usize = 16;
 pub(crate) enum Called<'py> {
     /// A Python function, with so many arguments put before those of the call.
     Function(Function<'py>, usize),
-    /// A `functools.partial` object around this.
+    /// A `functools.partial` object around this, which does more than put arguments first.
     Partial(Bound<'py, PyAny>),
     /// Something written in C, or a class that makes its instances in its own way.
     Unknown,
@@ -24,37 +28,39 @@ impl<'py> Called<'py> {
     /// a mock makes up the attributes that it is asked for.
     pub(crate) fn of(callable: &Bound<'py, PyAny>) -> PyResult<Self> {
         let py = callable.py();
-        let method = py.import("types")?.getattr("MethodType")?;
-        let static_method = py.import("builtins")?.getattr("staticmethod")?;
-        let partial = py.import("functools")?.getattr("partial")?;
-        let cached = py.import("functools")?.getattr("_lru_cache_wrapper")?;
         let (mut callable, mut bound) = (callable.clone(), 0);
         for _ in 0..DEEPEST {
             if let Some(function) = Function::new(&callable) {
                 return Ok(Self::Function(function, bound));
             }
-            if callable.is_instance(&partial)? && bound == 0 {
-                return Ok(Self::Partial(callable.getattr("func")?));
+            if is_c_function(&callable) {
+                break;
             }
-            if callable.is_instance(&method)? {
+            if is_a(&callable, Type::Partial)? {
+                let inner = callable.getattr(intern!(py, "func"))?;
+                match arguments_put_first(&callable)? {
+                    Some(count) => (callable, bound) = (inner, bound + count),
+                    None if bound == 0 => return Ok(Self::Partial(inner)),
+                    None => break,
+                }
+            } else if is_a(&callable, Type::Method)? {
                 bound += 1;
-                callable = callable.getattr("__func__")?;
-            } else if callable.is_instance(&static_method)? {
-                callable = callable.getattr("__func__")?;
-            } else if callable.is_instance(&cached)? {
+                callable = callable.getattr(intern!(py, "__func__"))?;
+            } else if is_a(&callable, Type::StaticMethod)? {
+                callable = callable.getattr(intern!(py, "__func__"))?;
+            } else if is_a(&callable, Type::Cache)? {
                 callable = callable.getattr("__wrapped__")?;
             } else if let Ok(class) = callable.cast::<PyType>() {
                 return Self::of_class(class, bound);
             } else {
-                let inspect = py.import("inspect")?;
                 let class = callable.get_type();
-                callable =
-                    inspect.call_method1("getattr_static", (class, "__call__", py.None()))?;
-                if !callable.is_instance(&static_method)? {
+                callable = class_attribute(&class, intern!(py, "__call__"))?
+                    .unwrap_or_else(|| py.None().into_bound(py));
+                if !is_a(&callable, Type::StaticMethod)? {
                     bound += 1;
-                }
-                if Function::new(&callable).is_none() && !callable.is_instance(&static_method)? {
-                    break;
+                    if Function::new(&callable).is_none() {
+                        break;
+                    }
                 }
             }
         }
@@ -79,9 +85,84 @@ impl<'py> Called<'py> {
     }
 }
 
+/// Types whose objects call something else.
+#[derive(Clone, Copy)]
+enum Type {
+    Method,
+    StaticMethod,
+    Partial,
+    Cache,
+}
+
+fn is_a(object: &Bound<'_, PyAny>, class: Type) -> PyResult<bool> {
+    static CLASSES: [PyOnceLock<Py<PyType>>; 4] = [const { PyOnceLock::new() }; 4];
+    let (module, name) = match class {
+        Type::Method => ("types", "MethodType"),
+        Type::StaticMethod => ("builtins", "staticmethod"),
+        Type::Partial => ("functools", "partial"),
+        Type::Cache => ("functools", "_lru_cache_wrapper"),
+    };
+    object.is_instance(CLASSES[class as usize].import(object.py(), module, name)?)
+}
+
+/// How many arguments a partial object puts first, if that is all that it does.
+fn arguments_put_first(partial: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+    let py = partial.py();
+    let arguments = partial.getattr(intern!(py, "args"))?.cast_into::<PyTuple>()?;
+    if partial.getattr(intern!(py, "keywords"))?.len()? > 0 {
+        return Ok(None);
+    }
+    // It can keep a place for an argument of the call.
+    #[cfg(Py_3_14)]
+    {
+        static PLACE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+        let place = PLACE.import(py, "functools", "Placeholder")?;
+        if arguments.iter().any(|argument| argument.is(place)) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(arguments.len()))
+}
+
+/// Whether it is of a type that has nothing but C functions.
+fn is_c_function(object: &Bound<'_, PyAny>) -> bool {
+    Builtin::new(object).is_some() || Method::new(object).is_some()
+}
+
+/// What a class has under a name, or gets from its bases: as it is there, and without asking the class.
+pub(crate) fn class_attribute<'py>(
+    class: &Bound<'py, PyType>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    for class in class.mro() {
+        let namespace = class.getattr(intern!(class.py(), "__dict__"))?;
+        if namespace.contains(name)? {
+            return namespace.get_item(name).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// What is really there under a name: a mock makes up the attributes that it is asked for.
+pub(crate) fn static_attribute<'py>(
+    object: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    if let Ok(class) = object.cast::<PyType>() {
+        return class_attribute(class, name);
+    }
+    if let Some(attributes) = object.getattr_opt(intern!(object.py(), "__dict__"))?
+        && let Ok(attributes) = attributes.cast_into::<PyDict>()
+        && let Some(found) = attributes.get_item(name)?
+    {
+        return Ok(Some(found));
+    }
+    class_attribute(&object.get_type(), name)
+}
+
 /// Whether an object has an attribute of its own, in its `__dict__`.
 pub(crate) fn has_own(object: &Bound<'_, PyAny>, name: &str) -> PyResult<bool> {
-    match object.getattr_opt("__dict__")? {
+    match object.getattr_opt(intern!(object.py(), "__dict__"))? {
         Some(attributes) => match attributes.cast_into::<PyDict>() {
             Ok(attributes) => attributes.contains(name),
             Err(_) => Ok(false),

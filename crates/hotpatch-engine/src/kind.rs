@@ -4,9 +4,11 @@ use std::fmt;
 
 use pyo3::exceptions::PySystemError;
 use pyo3::prelude::*;
+use pyo3::types::PyType;
 
 use crate::called::{Called, has_own};
 use crate::error::{Error, describe};
+use crate::raw::builtin::Builtin;
 use crate::raw::code::flags;
 use crate::raw::function::Function;
 use crate::raw::method::Method;
@@ -69,20 +71,26 @@ impl Kind {
     }
 
     /// The kind of any callable: that of the Python function which a call of it runs.
-    pub(crate) fn of_callable(callable: &Bound<'_, PyAny>) -> PyResult<Self> {
+    ///
+    /// Returns `None` for C code, of which nobody can tell what it returns.
+    pub(crate) fn of_callable(callable: &Bound<'_, PyAny>) -> PyResult<Option<Self>> {
         if let Some(function) = Function::new(callable) {
-            return Self::of_function(&function);
+            return Self::of_function(&function).map(Some);
+        }
+        if Builtin::new(callable).is_some() {
+            return Ok(None);
         }
         if let Some(kind) = Self::of_compiled(callable)? {
-            return Ok(kind);
+            return Ok(Some(kind));
         }
         if is_marked(callable)? {
-            return Ok(Self::Coroutine);
+            return Ok(Some(Self::Coroutine));
         }
         match Called::of(callable)? {
-            Called::Function(function, _) => Self::of_function(&function),
+            Called::Function(function, _) => Self::of_function(&function).map(Some),
             Called::Partial(inner) => Self::of_callable(&inner),
-            Called::Unknown => Ok(Self::Plain),
+            Called::Unknown if callable.is_instance_of::<PyType>() => Ok(Some(Self::Plain)),
+            Called::Unknown => Ok(None),
         }
     }
 
@@ -96,13 +104,13 @@ impl Kind {
         }
     }
 
-    /// Fails unless a target of this kind can become `replacement`, which is of kind `other`.
+    /// Fails if a target of this kind cannot become `replacement`.
     pub(crate) fn check(
         self,
         target: &Bound<'_, PyAny>,
-        other: Self,
         replacement: &Bound<'_, PyAny>,
     ) -> Result<(), Error> {
+        let other = Self::of_callable(replacement)?.unwrap_or(self);
         if self == other {
             return Ok(());
         }

@@ -81,6 +81,7 @@ mod kind;
 mod patch;
 mod raw;
 mod registry;
+mod signature;
 mod site;
 mod stack;
 mod target;

@@ -1,9 +1,10 @@
 //! From the object that the user names to the one that changes.
 
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyType};
+use pyo3::types::{PyDict, PyString, PyType};
 
 use crate::bypassed;
+use crate::called::static_attribute;
 use crate::error::Error;
 use crate::raw::builtin::Builtin;
 use crate::raw::function::Function;
@@ -165,9 +166,10 @@ fn instance_attribute<'py>(
     object: &Bound<'py, PyAny>,
     name: &str,
 ) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let inspect = object.py().import("inspect")?;
-    let found = inspect.call_method1("getattr_static", (object, name, object.py().None()))?;
-    if found.is_none() { Ok(None) } else { object.getattr_opt(name) }
+    match static_attribute(object, &PyString::new(object.py(), name))? {
+        Some(_) => object.getattr_opt(name),
+        None => Ok(None),
+    }
 }
 
 /// Whether `class` has `function` in its own namespace, as it is or inside a descriptor.

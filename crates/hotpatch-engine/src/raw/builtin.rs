@@ -17,7 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyTuple, PyWeakrefReference};
+use pyo3::types::{PyModule, PyTuple, PyWeakrefReference};
 
 use super::call::{call_any, entry_of};
 use super::optimizer;
@@ -228,6 +228,11 @@ impl<'py> Builtin<'py> {
         let receiver = self.fields().receiver.get();
         // SAFETY: the object owns it, if it is not NULL.
         unsafe { Bound::from_borrowed_ptr_or_opt(self.0.py(), receiver) }
+    }
+
+    /// Whether it is bound to something that is no module, which its C function gets.
+    pub(crate) fn is_bound(&self) -> bool {
+        self.receiver().is_some_and(|it| !it.is_none() && !it.is_instance_of::<PyModule>())
     }
 
     /// Whether the fields are where they are in the versions that hotpatch knows.

@@ -85,6 +85,21 @@ impl<'py> Body<'py> {
         self.fields[CLOSURE].as_ref()?.cast().ok()
     }
 
+    pub(crate) fn defaults(&self) -> Option<&Bound<'py, PyTuple>> {
+        self.fields[DEFAULTS].as_ref()?.cast().ok()
+    }
+
+    pub(crate) fn keyword_defaults(&self) -> Option<&Bound<'py, PyDict>> {
+        self.fields[KEYWORD_DEFAULTS].as_ref()?.cast().ok()
+    }
+
+    /// Whether there can be annotations. Since 3.14 there is a function that makes them.
+    pub(crate) fn has_annotations(&self) -> bool {
+        let last = if cfg!(Py_3_14) { ANNOTATIONS + 1 } else { ANNOTATIONS };
+        let mut found = self.fields[ANNOTATIONS..=last].iter().flatten();
+        found.any(|found| !found.is_none() && found.len().ok() != Some(0))
+    }
+
     /// Makes the code see `cells` as its free variables, one for each.
     pub(crate) fn set_closure(&mut self, cells: Bound<'py, PyTuple>) {
         self.fields[CLOSURE] = Some(cells.into_any());

@@ -67,7 +67,7 @@ impl<'py> Method<'py> {
         pool::find(self.definition).is_some()
     }
 
-    fn is_descriptor(&self) -> bool {
+    pub(crate) fn is_descriptor(&self) -> bool {
         matches!(self.form, Form::Descriptor | Form::ClassDescriptor)
     }
 
@@ -93,9 +93,14 @@ impl<'py> Method<'py> {
         Ok(None)
     }
 
-    /// Whether it is a function that Cython made, and its `__code__` tells of what kind.
+    /// Whether it is a function that Cython made.
+    pub(crate) fn is_compiled(&self) -> bool {
+        matches!(self.form, Form::CythonFunction)
+    }
+
+    /// Whether it is one, and its `__code__` tells of what kind.
     pub(crate) fn knows_its_kind(&self) -> bool {
-        matches!(self.form, Form::CythonFunction) && cython::knows_its_kind(&self.object)
+        self.is_compiled() && cython::knows_its_kind(&self.object)
     }
 
     /// The flags of its definition (`METH_...`).

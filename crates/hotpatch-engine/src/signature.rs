@@ -1,0 +1,246 @@
+//! The parameters of a callable, so that a generated function can have the same.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyType};
+
+use crate::called::{Called, static_attribute};
+use crate::raw::builtin::Builtin;
+use crate::raw::code::flags;
+use crate::raw::function::Function;
+use crate::raw::method::Method;
+use crate::site::Site;
+
+// The values of `inspect.Parameter.kind`.
+pub(crate) const POSITIONAL_ONLY: u8 = 0;
+const POSITIONAL_OR_KEYWORD: u8 = 1;
+pub(crate) const VAR_POSITIONAL: u8 = 2;
+pub(crate) const KEYWORD_ONLY: u8 = 3;
+pub(crate) const VAR_KEYWORD: u8 = 4;
+
+// Include/cpython/code.h, the same in CPython 3.10 to 3.15.
+const CO_VARARGS: u32 = 0x4;
+const CO_VARKEYWORDS: u32 = 0x8;
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Parameter {
+    pub(crate) name: String,
+    pub(crate) kind: u8,
+    pub(crate) has_default: bool,
+}
+
+impl Parameter {
+    fn new(name: impl Into<String>, kind: u8) -> Self {
+        Self { name: name.into(), kind, has_default: false }
+    }
+}
+
+pub(crate) struct Signature<'py> {
+    pub(crate) parameters: Vec<Parameter>,
+    /// Of those parameters that have one, in their order.
+    pub(crate) defaults: Vec<Bound<'py, PyAny>>,
+    pub(crate) annotations: Option<Bound<'py, PyDict>>,
+    /// Where the names in text annotations are defined, if not in the target's module.
+    pub(crate) globals: Option<Bound<'py, PyAny>>,
+}
+
+impl<'py> Signature<'py> {
+    /// `(*args, **kwargs)`
+    pub(crate) fn anything() -> Self {
+        Self::plain(vec![
+            Parameter::new("args", VAR_POSITIONAL),
+            Parameter::new("kwargs", VAR_KEYWORD),
+        ])
+    }
+
+    fn plain(parameters: Vec<Parameter>) -> Self {
+        Self { parameters, defaults: Vec::new(), annotations: None, globals: None }
+    }
+
+    /// The signature of the code that a call of `callable` runs. Not the one that an object declares:
+    /// every call must arrive as it was made, without defaults that the caller left out.
+    ///
+    /// Returns `None` where it is not known.
+    pub(crate) fn of(callable: &Bound<'py, PyAny>) -> PyResult<Option<Self>> {
+        match Called::of(callable)? {
+            Called::Function(function, bound) => {
+                let Some(mut signature) = Self::of_function(&function)? else {
+                    return Ok(None);
+                };
+                for _ in 0..bound {
+                    signature.bind_first()?;
+                }
+                Ok(Some(signature))
+            }
+            // What `inspect` makes of a partial object is right if it is right for what is inside.
+            Called::Partial(inner) => match Called::of(&inner)? {
+                Called::Function(function, _) if !declares_signature(function.as_any())? => {
+                    Self::shown_by(callable)
+                }
+                _ => Ok(None),
+            },
+            Called::Unknown if callable.is_instance_of::<PyType>() => Ok(None),
+            Called::Unknown if Method::new(callable).is_some_and(|it| it.is_compiled()) => {
+                Self::shown_by(callable)
+            }
+            // The defaults that C functions show are texts, and some only stand for "left out".
+            Called::Unknown => Ok(of_c_code(callable)?.map(Self::plain)),
+        }
+    }
+
+    /// The signature of a Python function.
+    fn of_function(function: &Function<'py>) -> PyResult<Option<Self>> {
+        if function.has_attributes() && declares_signature(function.as_any())? {
+            return Ok(None);
+        }
+        let py = function.as_any().py();
+        let globals = Some(function.as_any().getattr(intern!(py, "__globals__"))?);
+        let body = function.body()?;
+        if body.has_annotations() {
+            let shown = Self::shown_by(function.as_any())?;
+            return Ok(shown.map(|signature| Self { globals, ..signature }));
+        }
+        let Some(code) = body.code() else {
+            return Ok(None);
+        };
+        let number = |name: &Bound<'py, PyString>| code.getattr(name)?.extract::<usize>();
+        let flags = flags(code)?;
+        let (only_positional, positional) =
+            (number(intern!(py, "co_posonlyargcount"))?, number(intern!(py, "co_argcount"))?);
+        let keywords = number(intern!(py, "co_kwonlyargcount"))?;
+        // Their order in the code: positional, keywords, `*args`, `**kwargs`.
+        let names: Vec<String> = code.getattr(intern!(py, "co_varnames"))?.extract()?;
+        let mut names = names.into_iter();
+        let (mut parameters, mut defaults) = (Vec::new(), Vec::new());
+        let of_positional: Vec<_> = body.defaults().into_iter().flatten().collect();
+        for (index, name) in names.by_ref().take(positional).enumerate() {
+            let is_only = index < only_positional;
+            let kind = if is_only { POSITIONAL_ONLY } else { POSITIONAL_OR_KEYWORD };
+            let default = (index + of_positional.len()).checked_sub(positional);
+            let default = default.and_then(|index| of_positional.get(index).cloned());
+            parameters.push(Parameter { name, kind, has_default: default.is_some() });
+            defaults.extend(default);
+        }
+        let mut after = Vec::new();
+        for name in names.by_ref().take(keywords) {
+            let default = match body.keyword_defaults() {
+                Some(known) => known.get_item(&name)?,
+                None => None,
+            };
+            after.push(Parameter { name, kind: KEYWORD_ONLY, has_default: default.is_some() });
+            defaults.extend(default);
+        }
+        if flags & CO_VARARGS != 0 {
+            parameters.extend(names.next().map(|name| Parameter::new(name, VAR_POSITIONAL)));
+        }
+        parameters.extend(after);
+        if flags & CO_VARKEYWORDS != 0 {
+            parameters.extend(names.next().map(|name| Parameter::new(name, VAR_KEYWORD)));
+        }
+        Ok(Some(Self { parameters, defaults, annotations: None, globals }))
+    }
+
+    /// Takes away the parameter that the first argument of a method goes to.
+    fn bind_first(&mut self) -> PyResult<()> {
+        // `*args` takes the arguments that are put first, and what comes after them.
+        if self.parameters.first().is_some_and(|first| first.kind < VAR_POSITIONAL) {
+            let first = self.parameters.remove(0);
+            if first.has_default {
+                self.defaults.remove(0);
+            }
+            if let Some(annotations) = &self.annotations {
+                let none = annotations.py().None();
+                annotations.call_method1("pop", (first.name, none))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What `inspect.signature` says, or `None` where it says nothing or repeats what is declared.
+    fn shown_by(callable: &Bound<'py, PyAny>) -> PyResult<Option<Self>> {
+        let py = callable.py();
+        if declares_signature(callable)? {
+            return Ok(None);
+        }
+        let inspect = py.import("inspect")?;
+        let keywords = PyDict::new(py);
+        keywords.set_item("follow_wrapped", false)?;
+        #[cfg(Py_3_14)]
+        keywords.set_item(
+            "annotation_format",
+            py.import("annotationlib")?.getattr("Format")?.getattr("FORWARDREF")?,
+        )?;
+        let signature = match inspect.getattr("signature")?.call((callable,), Some(&keywords)) {
+            Ok(signature) => signature,
+            Err(error)
+                if error.is_instance_of::<PyValueError>(py)
+                    || error.is_instance_of::<PyTypeError>(py) =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        let empty = inspect.getattr("Parameter")?.getattr("empty")?;
+        let present = |value: Bound<'py, PyAny>| (!value.is(&empty)).then_some(value);
+        let annotations = PyDict::new(py);
+        let (mut parameters, mut defaults) = (Vec::new(), Vec::new());
+        for parameter in signature.getattr("parameters")?.call_method0("values")?.try_iter()? {
+            let parameter = parameter?;
+            let name: String = parameter.getattr("name")?.extract()?;
+            if let Some(annotation) = present(parameter.getattr("annotation")?) {
+                annotations.set_item(&name, annotation)?;
+            }
+            let default = present(parameter.getattr("default")?);
+            let (kind, has_default) = (parameter.getattr("kind")?.extract()?, default.is_some());
+            parameters.push(Parameter { name, kind, has_default });
+            defaults.extend(default);
+        }
+        if let Some(annotation) = present(signature.getattr("return_annotation")?) {
+            annotations.set_item("return", annotation)?;
+        }
+        Ok(Some(Self { parameters, defaults, annotations: Some(annotations), globals: None }))
+    }
+}
+
+/// The parameters of what is written in C, if it says so and none has a default.
+///
+/// `inspect` reads them from a text, which takes it long, so what it said of a text is kept.
+fn of_c_code(callable: &Bound<'_, PyAny>) -> PyResult<Option<Vec<Parameter>>> {
+    /// By type, whether there is a first argument already, and text.
+    type Known = HashMap<(usize, bool, String), Option<Vec<Parameter>>>;
+    static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+
+    let ask = || -> PyResult<_> {
+        let parameters = Signature::shown_by(callable)?.map(|signature| signature.parameters);
+        Ok(parameters.filter(|parameters| parameters.iter().all(|it| !it.has_default)))
+    };
+    let is_bound = match Builtin::new(callable) {
+        Some(builtin) => builtin.is_bound(),
+        None if Method::new(callable).is_some_and(|method| method.is_descriptor()) => false,
+        None => return ask(),
+    };
+    let Some(text) = callable
+        .getattr(intern!(callable.py(), "__text_signature__"))?
+        .extract::<Option<String>>()?
+    else {
+        return Ok(None);
+    };
+    let key = (callable.get_type_ptr().addr(), is_bound, text);
+    if let Some(parameters) = known().as_ref().and_then(|known| known.get(&key)) {
+        return Ok(parameters.clone());
+    }
+    let parameters = ask()?;
+    known().get_or_insert_default().insert(key, parameters.clone());
+    Ok(parameters)
+}
+
+/// Whether an object, or a class that it is an instance of, says what its signature is.
+fn declares_signature(callable: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let declared = static_attribute(callable, intern!(callable.py(), "__signature__"))?;
+    Ok(declared.is_some_and(|declared| !declared.is_none()))
+}
