@@ -345,31 +345,6 @@ def test_more_than_there_is_room_for_are_refused() -> None:
     assert text.upper() == "ANY"
 
 
-@pytest.mark.parametrize("kind", ["legacy", "isolated"])
-def test_other_interpreters_call_what_is_not_patched(kind: str) -> None:
-    """All share the definitions of the builtin types, with a GIL of their own or without."""
-    output = script.run(f"""
-        import sys
-        from hotpatch import hotpatch
-
-        if sys.version_info >= (3, 13):
-            import _interpreters as interpreters
-            other = interpreters.create({kind!r})
-        else:
-            import _xxsubinterpreters as interpreters
-            other = interpreters.create(isolated={kind == "isolated"})
-
-        with hotpatch(lambda self: "patched", str.upper):
-            print("main", "text".upper(), flush=True)
-            text = "print('other', 'text'.upper(), 'text'.lower(), flush=True)"
-            failed = interpreters.run_string(other, text)
-            assert failed is None, failed
-            print("main", "text".upper(), flush=True)
-        interpreters.destroy(other)
-        """)
-    assert output == "main patched\nother TEXT text\nmain patched\n"
-
-
 def test_the_interpreter_can_end_with_methods_and_wrappers_patched() -> None:
     output = script.run("""
         import functools

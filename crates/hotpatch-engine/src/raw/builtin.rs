@@ -1,25 +1,18 @@
 //! Builtin functions: C functions that are objects of their own, such as `time.time`.
 //!
-//! Such an object points to a definition (`PyMethodDef`: name, address, calling convention, doc) that
-//! other objects can share, and has an entry for calls (`vectorcall`). A detour gives it a definition
-//! of its own, equal to the other but for the calling convention, and an entry that calls something
-//! else. The parts of CPython that would call the C function themselves find no convention that they
-//! know and take the entry: the specialised instructions compare `ml_flags` (`CALL_BUILTIN_O` and the
-//! like, Python/bytecodes.c, 3.11 to 3.15), and `cfunction_call` (Objects/methodobject.c) looks for
-//! `METH_VARARGS`. The address stays, since hash and equality are made of it.
+//! What a patched one points to, and why, stands in [`detour`].
 
-use std::cell::{Cell, UnsafeCell};
-use std::collections::BTreeMap;
+use std::cell::Cell;
 use std::ffi::{CStr, CString, c_int};
 use std::mem::offset_of;
 use std::ptr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyModule, PyTuple, PyWeakrefReference};
+use pyo3::types::{PyModule, PyTuple};
 
-use super::call::{call_any, entry_of};
+use super::call::{entry_of, keeps_itself};
+use super::detour::{self, Detour, Held, Object, detours};
 use super::optimizer;
 use crate::farewell;
 use crate::site::{self, Install as _, Site};
@@ -29,17 +22,6 @@ pub(crate) type StoredCallable = Option<Py<PyAny>>;
 pub(super) type Callable<'py> = Option<Bound<'py, PyAny>>;
 pub(super) type Stack = crate::stack::Stack<StoredCallable>;
 
-/// `PyCFunctionObject` (Include/cpython/methodobject.h, 3.10 to 3.15).
-#[repr(C)]
-pub(super) struct Object {
-    head: UnsafeCell<ffi::PyObject>,
-    pub(super) definition: Cell<*mut ffi::PyMethodDef>,
-    receiver: Cell<*mut ffi::PyObject>,
-    module: Cell<*mut ffi::PyObject>,
-    pub(super) weak_references: Cell<*mut ffi::PyObject>,
-    entry: Cell<Option<ffi::vectorcallfunc>>,
-}
-
 /// `PyCMethodObject` (ibid.): what an object is whose definition has the flag `METH_METHOD`.
 #[repr(C)]
 struct MethodObject {
@@ -47,130 +29,8 @@ struct MethodObject {
     class: Cell<*mut ffi::PyTypeObject>,
 }
 
-/// The definition of a builtin function whose calls go elsewhere. Never freed.
-#[repr(C)]
-struct Detour {
-    /// First: this is what the object points to.
-    definition: Cell<ffi::PyMethodDef>,
-    own_definition: Cell<*mut ffi::PyMethodDef>,
-    own_entry: Cell<Option<ffi::vectorcallfunc>>,
-    /// What the definition has for a doc, if it is not the object's own.
-    doc: Cell<Option<CString>>,
-    /// An object with the same C function that never changes, for other interpreters.
-    unpatched: Cell<*mut ffi::PyObject>,
-    interpreter: Cell<*mut ffi::PyInterpreterState>,
-    /// Where the calls go; NULL while the object does not point here.
-    callable: Cell<*mut ffi::PyObject>,
-    callable_entry: Cell<ffi::vectorcallfunc>,
-    stack: Cell<Option<Box<Stack>>>,
-}
-
-impl Detour {
-    fn make() -> &'static Self {
-        Box::leak(Box::new(Self {
-            definition: Cell::new(ffi::PyMethodDef::zeroed()),
-            own_definition: Cell::new(ptr::null_mut()),
-            own_entry: Cell::new(None),
-            doc: Cell::new(None),
-            unpatched: Cell::new(ptr::null_mut()),
-            interpreter: Cell::new(ptr::null_mut()),
-            callable: Cell::new(ptr::null_mut()),
-            callable_entry: Cell::new(call_any),
-            stack: Cell::new(None),
-        }))
-    }
-
-    /// What an object with this detour points to.
-    fn as_definition(&self) -> *mut ffi::PyMethodDef {
-        self.definition.as_ptr()
-    }
-}
-
 const CONVENTIONS: c_int =
     ffi::METH_VARARGS | ffi::METH_FASTCALL | ffi::METH_NOARGS | ffi::METH_O | ffi::METH_KEYWORDS;
-
-/// The detours of all builtin functions that were ever patched and are still there.
-///
-/// An object gets the same one again when it is patched again, and a detour whose object is gone goes to
-/// another: CPython hands definitions about without counting who has them, so none is ever freed.
-static DETOURS: Mutex<Detours> = Mutex::new(Detours { held: BTreeMap::new(), unused: Vec::new() });
-
-struct Detours {
-    /// By the address of the object.
-    held: BTreeMap<usize, Held>,
-    unused: Vec<&'static Detour>,
-}
-
-struct Held {
-    detour: &'static Detour,
-    /// Tells when the object goes: see [`forget`].
-    _watch: Py<PyWeakrefReference>,
-}
-
-// SAFETY: whoever uses a detour has the GIL.
-unsafe impl Send for Detours {}
-
-fn detours() -> MutexGuard<'static, Detours> {
-    DETOURS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What is done when a builtin function that has a detour goes.
-fn forget(py: Python<'_>, address: usize) {
-    let held = detours().held.remove(&address);
-    let Some(Held { detour, _watch }) = held else {
-        return;
-    };
-    let object = ptr::with_exposed_provenance::<Object>(address);
-    // SAFETY: CPython tells of the end of an object while its memory is still its own.
-    leave(unsafe { &*object }, detour);
-    let stack = detour.stack.take();
-    let owned = [&detour.callable, &detour.unpatched].map(|it| it.replace(ptr::null_mut()));
-    detours().unused.push(detour);
-    if let Some(stack) = stack {
-        (*stack).release(py);
-    }
-    for owned in owned {
-        // SAFETY: the detour has given up this reference. It can be NULL.
-        drop(unsafe { Bound::from_owned_ptr_or_opt(py, owned) });
-    }
-}
-
-/// Lets a builtin function call its own C function again.
-fn leave(object: &Object, detour: &Detour) {
-    if object.definition.get() == detour.as_definition() {
-        // The entry goes first: it relies on the definition.
-        object.entry.set(detour.own_entry.get());
-        object.definition.set(detour.own_definition.get());
-    }
-}
-
-/// The entry of a builtin function with a detour.
-unsafe extern "C" fn enter(
-    function: *mut ffi::PyObject,
-    arguments: *const *mut ffi::PyObject,
-    count: usize,
-    keywords: *mut ffi::PyObject,
-) -> *mut ffi::PyObject {
-    // SAFETY: only a builtin function has this entry, and it is live while it is called.
-    let object = unsafe { &*function.cast::<Object>() };
-    // SAFETY: only an object that points to a detour has this entry.
-    let detour = unsafe { &*object.definition.get().cast::<Detour>() };
-    // SAFETY: who calls has the GIL, and so an interpreter.
-    let interpreter = unsafe { ffi::PyInterpreterState_Get() };
-    let is_elsewhere = interpreter != detour.interpreter.get();
-    let (callable, entry) = if is_elsewhere {
-        (detour.unpatched.get(), call_any as ffi::vectorcallfunc)
-    } else {
-        (detour.callable.get(), detour.callable_entry.get())
-    };
-    // SAFETY: the detour owns it. It can let go of it during the call: hence a reference of our own.
-    unsafe { ffi::Py_INCREF(callable) };
-    // SAFETY: the arguments are passed on as they came, with what the caller allows to be done to them.
-    let result = unsafe { entry(callable, arguments, count, keywords) };
-    // SAFETY: the reference taken above.
-    unsafe { ffi::Py_DECREF(callable) };
-    result
-}
 
 /// A builtin function.
 #[derive(Clone)]
@@ -191,7 +51,7 @@ impl<'py> Builtin<'py> {
     /// The detour that its calls take.
     fn detour(&self) -> Option<&'static Detour> {
         let entry = self.fields().entry.get()?;
-        if !ptr::fn_addr_eq(entry, enter as ffi::vectorcallfunc) {
+        if !detour::ENTRIES.iter().flatten().any(|ours| ptr::fn_addr_eq(*ours, entry)) {
             return None;
         }
         // Somebody else may have written one of the fields and not the other.
@@ -258,6 +118,18 @@ impl<'py> Builtin<'py> {
             && (flags & ffi::METH_STATIC != 0 || self.fields().receiver.get() == receiver)
     }
 
+    /// Whether other interpreters can have it: not if it is of a module that each of them makes for itself
+    /// (PEP 489). The dict of another module is copied.
+    fn is_shared(&self) -> bool {
+        let Some(module) = self.receiver().filter(PyAnyMethods::is_instance_of::<PyModule>) else {
+            return true;
+        };
+        // SAFETY: a module.
+        let definition = unsafe { ffi::PyModule_GetDef(module.as_ptr()) };
+        // SAFETY: a module keeps its definition, if it has one.
+        definition.is_null() || unsafe { (*definition).m_slots.is_null() }
+    }
+
     /// Another object for the same C function, with the same identity.
     fn unpatched(&self) -> PyResult<Self> {
         self.with_definition(self.own_definition())
@@ -300,8 +172,7 @@ impl<'py> Builtin<'py> {
             }
             return Ok(detour);
         }
-        let watch = farewell::watch(&self.0, forget)?;
-        let unpatched = self.unpatched()?.0;
+        let watch = farewell::watch(&self.0, detour::forget)?;
         let unused = detours().unused.pop();
         let detour = unused.unwrap_or_else(Detour::make);
         let adopted = self.adopt(detour);
@@ -310,12 +181,16 @@ impl<'py> Builtin<'py> {
         let known = detours.held.get(&self.address()).map(|held| held.detour);
         if known.is_some() || adopted.is_err() {
             detours.unused.push(detour);
+            let unpatched = detour.unpatched.replace(ptr::null_mut());
+            drop(detours);
+            // SAFETY: the detour has given up this reference. It can be NULL.
+            drop(unsafe { Bound::from_owned_ptr_or_opt(self.0.py(), unpatched) });
             return adopted.map(|()| known.unwrap_or(detour));
         }
-        detour.unpatched.set(unpatched.into_ptr());
+        detour.is_shared.set(self.is_shared());
         // SAFETY: this thread is attached, so it has an interpreter.
         detour.interpreter.set(unsafe { ffi::PyInterpreterState_Get() });
-        detours.held.insert(self.address(), Held { detour, _watch: watch.unbind() });
+        detours.held.insert(self.address(), Held { detour, watch: watch.unbind() });
         Ok(detour)
     }
 
@@ -329,10 +204,14 @@ impl<'py> Builtin<'py> {
             definition.ml_doc = doc.as_ptr();
         }
         definition.ml_flags = definition.ml_flags & !CONVENTIONS | ffi::METH_KEYWORDS;
+        let unpatched = self.with_definition(own_definition)?.0;
         detour.definition.set(definition);
         detour.own_definition.set(own_definition);
         detour.own_entry.set(self.fields().entry.get());
         detour.doc.set(doc);
+        let unpatched = detour.unpatched.replace(unpatched.into_ptr());
+        // SAFETY: the detour has given up this reference. It is NULL the first time.
+        drop(unsafe { Bound::from_owned_ptr_or_opt(self.0.py(), unpatched) });
         Ok(())
     }
 
@@ -461,13 +340,16 @@ impl<'py> site::Install<StoredCallable> for Install<'py> {
         let old = if let (Some(detour), Some(callable)) = (detour, callable) {
             detour.stack.set(stack);
             detour.callable_entry.set(entry_of(&callable));
+            let needs_reference = !keeps_itself(&callable);
+            let entry =
+                detour::ENTRIES[usize::from(detour.is_shared.get())][usize::from(needs_reference)];
             let old = detour.callable.replace(callable.into_ptr());
             // The definition goes first: the entry relies on it.
             object.definition.set(detour.as_definition());
-            object.entry.set(Some(enter));
+            object.entry.set(Some(entry));
             old
         } else if let Some(detour) = builtin.detour() {
-            leave(object, detour);
+            detour::leave(object, detour);
             detour.callable.replace(ptr::null_mut())
         } else {
             ptr::null_mut()

@@ -14,6 +14,13 @@ pub(super) unsafe extern "C" fn call_any(
     unsafe { ffi::PyObject_Vectorcall(callable, arguments, count, keywords) }
 }
 
+/// Whether what is called takes a reference to itself before it runs any code, so that who calls it needs
+/// none: a Python function's frame does, since 3.11 (`_PyEval_Vector`, Python/ceval.c, 3.11 to 3.15).
+pub(super) fn keeps_itself(callable: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: a live object.
+    cfg!(Py_3_11) && unsafe { ffi::PyFunction_Check(callable.as_ptr()) } == 1
+}
+
 /// The quickest way to call what a call is led to.
 ///
 /// A function, builtin function or method that we have made for it is nobody else's, so its entry stays

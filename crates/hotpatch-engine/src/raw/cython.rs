@@ -13,8 +13,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple, PyType};
 
-use super::builtin::Object;
 use super::call::call_any;
+use super::detour::Object;
 use super::pool::{self, Whose};
 
 const NAME: &str = "cython_function_or_method";
@@ -144,6 +144,7 @@ pub(super) fn has_receiver(function: &Bound<'_, PyAny>, index: usize) -> PyResul
     let exchange = |callable, entry| {
         let old = pool::with_route(index, Whose::Everyone, |route| {
             route.entry.set(entry);
+            route.needs_reference.set(true);
             route.callable.replace(callable)
         });
         pool::connect(index);

@@ -18,7 +18,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 
 use super::builtin::{Builtin, Callable, Stack, StoredCallable};
-use super::call::entry_of;
+use super::call::{entry_of, keeps_itself};
 use super::pool::{self, Whose};
 use super::{cython, optimizer};
 use crate::error::Error;
@@ -357,10 +357,12 @@ impl<'py> site::Install<StoredCallable> for Install<'py> {
         let Self { method, callable, index, .. } = self;
         let index = index?;
         let entry = callable.as_ref().map(entry_of);
+        let needs_reference = !callable.as_ref().is_some_and(keeps_itself);
         let callable = callable.and_then(|callable| NonNull::new(callable.into_ptr()));
         let old = pool::with_route(index, method.whose(), |route| {
             route.stack.set(stack);
             route.entry.set(entry);
+            route.needs_reference.set(needs_reference);
             route.callable.replace(callable)
         });
         pool::connect(index);

@@ -1,21 +1,19 @@
-//! C functions that lead calls of C methods elsewhere: one for each definition that is patched.
-//!
-//! They are made at compile time, since each must know by itself which definition it stands in for.
+//! Slots for the definitions of C methods that are patched: who gets a call instead of the C function.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::ffi::{c_int, c_void};
+use std::ffi::c_void;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::ffi;
-use seq_macro::seq;
 use smallvec::SmallVec;
 
 use super::builtin::Stack;
+use super::conventions;
 
-type Object = *mut ffi::PyObject;
+pub(super) type Object = *mut ffi::PyObject;
 
 /// How many definitions can be patched at the same time.
 pub(super) const SIZE: usize = 1024;
@@ -27,6 +25,7 @@ pub(super) struct Route {
     pub(super) callable: Cell<Option<NonNull<ffi::PyObject>>>,
     /// How to call it: see [`entry_of`](super::call::entry_of).
     pub(super) entry: Cell<Option<ffi::vectorcallfunc>>,
+    pub(super) needs_reference: Cell<bool>,
     pub(super) stack: Cell<Option<Box<Stack>>>,
 }
 
@@ -39,6 +38,8 @@ struct Slot {
     interpreter: AtomicPtr<ffi::PyInterpreterState>,
     /// In the order in which they are asked whether they mean a call.
     routes: RefCell<Vec<(Whose, Route)>>,
+    /// The route, if there is only one. Nearly every call needs no more than that.
+    only: Cell<Option<Detour>>,
 }
 
 /// Whose calls of a definition are meant.
@@ -114,6 +115,7 @@ static SLOTS: Slots = Slots(
             own: AtomicPtr::new(ptr::null_mut()),
             interpreter: AtomicPtr::new(ptr::null_mut()),
             routes: RefCell::new(Vec::new()),
+            only: Cell::new(None),
         }
     }; SIZE],
 );
@@ -144,7 +146,7 @@ pub(super) fn claim(definition: *mut ffi::PyMethodDef) -> Option<usize> {
     let ffi::PyMethodDef { ml_meth: own, ml_flags: flags, .. } = unsafe { definition.read() };
     // Since the slot was used, somebody else may have put another function there, or another definition.
     // Our own, put back by one who saw it there, would call itself.
-    if is_same(own, FUNCTIONS[index].of(flags)) {
+    if is_same(own, conventions::function(index, flags)) {
         return Some(index);
     }
     // SAFETY: every field of the union is a pointer to a function.
@@ -173,7 +175,7 @@ impl Slot {
         }
         // SAFETY: the definition of a slot is live: see `claim`.
         let flags = unsafe { (*self.definition.get()).ml_flags };
-        FUNCTIONS[index].of(flags)
+        conventions::function(index, flags)
     }
 }
 
@@ -196,6 +198,11 @@ pub(super) fn with_route<T>(index: usize, whose: Whose, action: impl FnOnce(&Rou
 /// Lets calls of the definition of a slot take the routes in it, or reach the C function again.
 pub(super) fn connect(index: usize) {
     let slot = &SLOTS.0[index];
+    let only = match slot.routes.borrow().as_slice() {
+        [route] => Detour::of(route),
+        _ => None,
+    };
+    slot.only.set(only);
     // SAFETY: the definition of a slot is live, see `claim`, and in memory that can be written: that was
     // checked before the patch.
     unsafe { (*slot.definition.get()).ml_meth = slot.function(index) };
@@ -221,248 +228,118 @@ pub(super) fn own(index: usize) -> ffi::PyMethodDefPointer {
     SLOTS.0[index].own()
 }
 
-/// A callable that gets a call instead of the C function.
-struct Detour {
-    /// A new reference.
+/// Where a call goes instead of to the C function, and how.
+#[derive(Clone, Copy)]
+pub(super) struct Detour {
+    whose: Whose,
+    /// Owned by the route.
     callable: Object,
     entry: ffi::vectorcallfunc,
-    /// Whether the receiver is its first argument.
-    takes_receiver: bool,
+    /// Whether it can go while it runs unless there is another reference.
+    needs_reference: bool,
 }
 
 /// Where a call for `receiver` goes, unless to the C function.
-fn route(index: usize, receiver: Object) -> Option<Detour> {
+pub(super) fn route(index: usize, receiver: Object) -> Option<Detour> {
     let slot = &SLOTS.0[index];
     // SAFETY: who calls has the GIL, and so an interpreter.
     if unsafe { ffi::PyInterpreterState_Get() } != slot.interpreter.load(Ordering::Acquire) {
         return None;
     }
+    if let Some(only) = slot.only.get() {
+        return only.whose.includes(receiver).then_some(only);
+    }
     let routes = slot.routes.borrow();
-    let (whose, route) = routes.iter().find(|(whose, _)| whose.includes(receiver))?;
-    let takes_receiver = whose.is_argument(receiver);
-    let callable = route.callable.get()?.as_ptr();
-    let entry = route.entry.get()?;
-    // SAFETY: the slot owns it. It can let go of it during the call: hence a reference of our own.
-    unsafe { ffi::Py_INCREF(callable) };
-    Some(Detour { callable, entry, takes_receiver })
+    Detour::of(routes.iter().find(|(whose, _)| whose.includes(receiver))?)
 }
 
 impl Detour {
+    fn of((whose, route): &(Whose, Route)) -> Option<Self> {
+        Some(Self {
+            whose: *whose,
+            callable: route.callable.get()?.as_ptr(),
+            entry: route.entry.get()?,
+            needs_reference: route.needs_reference.get(),
+        })
+    }
+
+    /// Keeps what is called while `call` calls it.
+    fn keeping(self, call: impl FnOnce() -> Object) -> Object {
+        if !self.needs_reference {
+            return call();
+        }
+        // SAFETY: the route owns it. It can let go of it during the call: hence a reference of our own.
+        unsafe { ffi::Py_INCREF(self.callable) };
+        let result = call();
+        // SAFETY: the reference taken above.
+        unsafe { ffi::Py_DECREF(self.callable) };
+        result
+    }
+
     /// Calls it with `count` positional arguments and those that `names` has names for.
-    unsafe fn call(
+    pub(super) unsafe fn call(
         self,
         receiver: Object,
         first: *const Object,
         count: usize,
         names: Object,
     ) -> Object {
-        let Self { callable, entry, takes_receiver } = self;
-        let result = if takes_receiver {
-            let extra = if names.is_null() {
-                0
-            } else {
-                // SAFETY: CPython passes a tuple of names or NULL.
-                unsafe { ffi::PyTuple_GET_SIZE(names) }.unsigned_abs()
-            };
-            // One place more in front, for a callee that puts an argument of its own there.
-            let mut all = SmallVec::<[Object; 10]>::from_slice(&[ptr::null_mut(), receiver]);
-            if count + extra > 0 {
-                // SAFETY: CPython passes so many arguments.
-                all.extend_from_slice(unsafe { std::slice::from_raw_parts(first, count + extra) });
-            }
-            let count = (count + 1) | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET;
-            // SAFETY: live objects, and a place in front of them that can be written.
-            unsafe { entry(callable, all[1..].as_mut_ptr(), count, names) }
-        } else {
+        let Self { callable, entry, .. } = self;
+        if !self.whose.is_argument(receiver) {
             // SAFETY: the arguments are passed on as they came.
-            unsafe { entry(callable, first, count, names) }
+            return self.keeping(|| unsafe { entry(callable, first, count, names) });
+        }
+        let extra = if names.is_null() {
+            0
+        } else {
+            // SAFETY: CPython passes a tuple of names or NULL.
+            unsafe { ffi::PyTuple_GET_SIZE(names) }.unsigned_abs()
         };
-        // SAFETY: the reference that `route` took.
-        unsafe { ffi::Py_DECREF(callable) };
-        result
+        // One place more in front, for a callee that puts an argument of its own there.
+        let mut all = SmallVec::<[Object; 10]>::from_slice(&[ptr::null_mut(), receiver]);
+        if count + extra > 0 {
+            // SAFETY: CPython passes so many arguments.
+            all.extend_from_slice(unsafe { std::slice::from_raw_parts(first, count + extra) });
+        }
+        let count = (count + 1) | ffi::PY_VECTORCALL_ARGUMENTS_OFFSET;
+        // SAFETY: live objects, and a place in front of them that can be written.
+        self.keeping(|| unsafe { entry(callable, all[1..].as_mut_ptr(), count, names) })
     }
 
     /// Calls it with a tuple and a dict.
-    unsafe fn call_tuple(self, receiver: Object, arguments: Object, keywords: Object) -> Object {
-        let Self { callable, takes_receiver, .. } = self;
-        let result = if takes_receiver {
-            // SAFETY: CPython passes a tuple.
-            let count = unsafe { ffi::PyTuple_GET_SIZE(arguments) };
-            // SAFETY: this thread has the GIL.
-            let all = unsafe { ffi::PyTuple_New(count + 1) };
-            if all.is_null() {
-                ptr::null_mut()
-            } else {
-                for index in 0..=count {
-                    let item = match index {
-                        0 => receiver,
-                        // SAFETY: `index - 1` is below the length of the tuple.
-                        _ => unsafe { ffi::PyTuple_GET_ITEM(arguments, index - 1) },
-                    };
-                    // SAFETY: a live object.
-                    unsafe { ffi::Py_INCREF(item) };
-                    // SAFETY: a new tuple of that length, which takes over the reference.
-                    unsafe { ffi::PyTuple_SET_ITEM(all, index, item) };
-                }
-                // SAFETY: a tuple, and a dict or NULL.
-                let answer = unsafe { ffi::PyObject_Call(callable, all, keywords) };
-                // SAFETY: the reference from `PyTuple_New`.
-                unsafe { ffi::Py_DECREF(all) };
-                answer
-            }
-        } else {
+    pub(super) unsafe fn call_tuple(
+        self,
+        receiver: Object,
+        arguments: Object,
+        keywords: Object,
+    ) -> Object {
+        if !self.whose.is_argument(receiver) {
             // SAFETY: a tuple, and a dict or NULL.
-            unsafe { ffi::PyObject_Call(callable, arguments, keywords) }
-        };
-        // SAFETY: the reference that `route` took.
-        unsafe { ffi::Py_DECREF(callable) };
+            return self
+                .keeping(|| unsafe { ffi::PyObject_Call(self.callable, arguments, keywords) });
+        }
+        // SAFETY: CPython passes a tuple.
+        let count = unsafe { ffi::PyTuple_GET_SIZE(arguments) };
+        // SAFETY: this thread has the GIL.
+        let all = unsafe { ffi::PyTuple_New(count + 1) };
+        if all.is_null() {
+            return all;
+        }
+        for index in 0..=count {
+            let item = match index {
+                0 => receiver,
+                // SAFETY: `index - 1` is below the length of the tuple.
+                _ => unsafe { ffi::PyTuple_GET_ITEM(arguments, index - 1) },
+            };
+            // SAFETY: a live object.
+            unsafe { ffi::Py_INCREF(item) };
+            // SAFETY: a new tuple of that length, which takes over the reference.
+            unsafe { ffi::PyTuple_SET_ITEM(all, index, item) };
+        }
+        // SAFETY: a tuple, and a dict or NULL.
+        let result = self.keeping(|| unsafe { ffi::PyObject_Call(self.callable, all, keywords) });
+        // SAFETY: the reference from `PyTuple_New`.
+        unsafe { ffi::Py_DECREF(all) };
         result
     }
 }
-
-// The functions for each calling convention. CPython calls them as it would call the C function, which
-// has the same convention: that is what each `own` relies on.
-
-/// `METH_NOARGS` and `METH_O`: the argument is NULL for the former.
-unsafe extern "C" fn single<const N: usize>(receiver: Object, argument: Object) -> Object {
-    if let Some(to) = route(N, receiver) {
-        // SAFETY: one argument, or none.
-        return unsafe {
-            to.call(
-                receiver,
-                &raw const argument,
-                usize::from(!argument.is_null()),
-                ptr::null_mut(),
-            )
-        };
-    }
-    // SAFETY: the definition has the flags of this convention.
-    let own = unsafe { own(N).PyCFunction };
-    // SAFETY: what CPython passes for it.
-    unsafe { own(receiver, argument) }
-}
-
-/// `METH_VARARGS`
-unsafe extern "C" fn tuple<const N: usize>(receiver: Object, arguments: Object) -> Object {
-    if let Some(to) = route(N, receiver) {
-        // SAFETY: a tuple, as the convention says.
-        return unsafe { to.call_tuple(receiver, arguments, ptr::null_mut()) };
-    }
-    // SAFETY: the definition has the flags of this convention.
-    let own = unsafe { own(N).PyCFunction };
-    // SAFETY: what CPython passes for it.
-    unsafe { own(receiver, arguments) }
-}
-
-/// `METH_VARARGS | METH_KEYWORDS`
-unsafe extern "C" fn tuple_keywords<const N: usize>(
-    receiver: Object,
-    arguments: Object,
-    keywords: Object,
-) -> Object {
-    if let Some(to) = route(N, receiver) {
-        // SAFETY: a tuple, and a dict or NULL, as the convention says.
-        return unsafe { to.call_tuple(receiver, arguments, keywords) };
-    }
-    // SAFETY: the definition has the flags of this convention.
-    let own = unsafe { own(N).PyCFunctionWithKeywords };
-    // SAFETY: what CPython passes for it.
-    unsafe { own(receiver, arguments, keywords) }
-}
-
-/// `METH_FASTCALL`
-unsafe extern "C" fn fast<const N: usize>(
-    receiver: Object,
-    first: *mut Object,
-    count: ffi::Py_ssize_t,
-) -> Object {
-    if let Some(to) = route(N, receiver) {
-        // SAFETY: so many arguments, as the convention says.
-        return unsafe { to.call(receiver, first, count.unsigned_abs(), ptr::null_mut()) };
-    }
-    // SAFETY: the definition has the flags of this convention.
-    let own = unsafe { own(N).PyCFunctionFast };
-    // SAFETY: what CPython passes for it.
-    unsafe { own(receiver, first, count) }
-}
-
-/// `METH_FASTCALL | METH_KEYWORDS`
-unsafe extern "C" fn fast_keywords<const N: usize>(
-    receiver: Object,
-    first: *const Object,
-    count: ffi::Py_ssize_t,
-    names: Object,
-) -> Object {
-    if let Some(to) = route(N, receiver) {
-        // SAFETY: so many arguments and names, as the convention says.
-        return unsafe { to.call(receiver, first, count.unsigned_abs(), names) };
-    }
-    // SAFETY: the definition has the flags of this convention.
-    let own = unsafe { own(N).PyCFunctionFastWithKeywords };
-    // SAFETY: what CPython passes for it.
-    unsafe { own(receiver, first, count, names) }
-}
-
-/// `METH_METHOD | METH_FASTCALL | METH_KEYWORDS`
-unsafe extern "C" fn method<const N: usize>(
-    receiver: Object,
-    class: *mut ffi::PyTypeObject,
-    first: *const Object,
-    count: ffi::Py_ssize_t,
-    names: Object,
-) -> Object {
-    if let Some(to) = route(N, receiver) {
-        // SAFETY: so many arguments and names, as the convention says.
-        return unsafe { to.call(receiver, first, count.unsigned_abs(), names) };
-    }
-    // SAFETY: the definition has the flags of this convention.
-    let own = unsafe { own(N).PyCMethod };
-    // SAFETY: what CPython passes for it.
-    unsafe { own(receiver, class, first, count, names) }
-}
-
-/// The functions of one slot.
-struct Functions {
-    single: ffi::PyCFunction,
-    tuple: ffi::PyCFunction,
-    tuple_keywords: ffi::PyCFunctionWithKeywords,
-    fast: ffi::PyCFunctionFast,
-    fast_keywords: ffi::PyCFunctionFastWithKeywords,
-    method: ffi::PyCMethod,
-}
-
-impl Functions {
-    const fn new<const N: usize>() -> Self {
-        Self {
-            single: single::<N>,
-            tuple: tuple::<N>,
-            tuple_keywords: tuple_keywords::<N>,
-            fast: fast::<N>,
-            fast_keywords: fast_keywords::<N>,
-            method: method::<N>,
-        }
-    }
-
-    /// The one for the calling convention that `flags` name.
-    fn of(&self, flags: c_int) -> ffi::PyMethodDefPointer {
-        type Pointer = ffi::PyMethodDefPointer;
-        let has = |flag| flags & flag != 0;
-        if has(ffi::METH_METHOD) {
-            Pointer { PyCMethod: self.method }
-        } else if has(ffi::METH_FASTCALL) && has(ffi::METH_KEYWORDS) {
-            Pointer { PyCFunctionFastWithKeywords: self.fast_keywords }
-        } else if has(ffi::METH_FASTCALL) {
-            Pointer { PyCFunctionFast: self.fast }
-        } else if has(ffi::METH_KEYWORDS) {
-            Pointer { PyCFunctionWithKeywords: self.tuple_keywords }
-        } else if has(ffi::METH_VARARGS) {
-            Pointer { PyCFunction: self.tuple }
-        } else {
-            Pointer { PyCFunction: self.single }
-        }
-    }
-}
-
-seq!(N in 0..1024 {
-    static FUNCTIONS: [Functions; SIZE] = [#(Functions::new::<N>(),)*];
-});
