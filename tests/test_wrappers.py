@@ -53,6 +53,54 @@ def test_a_cache_calls_the_replacement_and_is_emptied(maxsize: int | None) -> No
     assert cache.cache_parameters() == {"maxsize": maxsize, "typed": False}
 
 
+def test_the_original_of_a_cache_is_a_cache() -> None:
+    calls: list[int] = []
+
+    @functools.lru_cache(maxsize=7, typed=True)
+    def triple(x: int) -> int:
+        "Three times as much."
+        calls.append(x)
+        return 3 * x
+
+    with hotpatch(lambda x: -patch.original(x), triple) as patch:
+        original: Any = patch.original
+        assert [triple(1), original(1), original(1)] == [-3, 3, 3]
+        assert calls == [1]
+        assert original.cache_parameters() == {"maxsize": 7, "typed": True}
+        assert (original.__name__, original.__doc__) == ("triple", "Three times as much.")
+        assert original.__wrapped__ is inspect.unwrap(original)
+        assert original.cache_info().hits == 2
+    assert original(1) == 3
+
+
+def test_no_cache_keeps_what_an_undone_patch_had_a_part_in() -> None:
+    """The results in the caches above it came through it."""
+    handles: list[Any] = []
+
+    def add(text: str) -> None:
+        index = len(handles)
+        handles.append(hotpatch(lambda x: text + handles[index].original(x), cache))
+
+    cache = functools.lru_cache(lambda x: x)
+    for text in "abcd":
+        add(text)
+    originals = [handle.original for handle in handles]
+    assert cache("x") == "dcbax"
+    handles[1].undo()
+    assert cache("x") == "dcax"
+    assert [original("x") for original in originals[2:]] == ["ax", "cax"]
+    handles[0].undo()
+    assert cache("x") == "dcx"
+    assert handles[3].original("x") == "cx"
+    inside = hotpatch(lambda x: "e" + inside.original(x), handles[3].original)
+    assert handles[3].original("x") == "ecx"
+    handles[2].undo()
+    assert [handles[3].original("x"), cache("x")] == ["ex", "dex"]
+    inside.undo()
+    handles[3].undo()
+    assert cache("x") == "x"
+
+
 def test_the_settings_of_a_cache_stay() -> None:
     cache = cached(3, typed=True)
     with hotpatch(new, cache):

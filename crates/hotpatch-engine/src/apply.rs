@@ -148,7 +148,7 @@ pub fn apply<'py>(
             kind.check(wrapper.as_any(), replacement)?;
             install(&wrapper, replacement, options, |_| {
                 let function = as_function(replacement, kind)?;
-                Ok(wrapper.calling(function, replacement)?)
+                Ok(wrapper.calling(function, replacement))
             })
         }
     }

@@ -103,6 +103,12 @@ impl<B: Stored> Stack<B> {
         self.layers.iter().map(|layer| layer.patch.bind(py).clone()).collect()
     }
 
+    /// The originals that somebody has asked for.
+    pub(crate) fn originals<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyAny>> {
+        let originals = self.layers.iter().filter_map(|layer| layer.original.as_ref());
+        originals.map(|original| original.bind(py).clone()).collect()
+    }
+
     /// What a patch of this stack was made with.
     pub(crate) fn replacement<'py>(
         &self,

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyTuple, PyType, PyWeakrefReference};
+use pyo3::types::{IntoPyDict, PyDict, PyTuple, PyType, PyWeakrefReference};
 
 use crate::farewell;
 use crate::raw::lru_cache;
@@ -18,7 +19,10 @@ type Stack = crate::stack::Stack<State>;
 
 /// What a wrapper holds. For a cache: its function, and `__wrapped__` if it has that. For partial objects:
 /// function, arguments and keywords.
-pub(crate) struct State(Py<PyTuple>);
+type Fields<'py> = [Option<Bound<'py, PyAny>>; 3];
+
+/// [`Fields`] that are kept.
+pub(crate) struct State([Option<Py<PyAny>>; 3]);
 
 static STACKS: Mutex<BTreeMap<usize, Held>> = Mutex::new(BTreeMap::new());
 
@@ -43,26 +47,26 @@ fn forget(py: Python<'_>, address: usize) {
 }
 
 impl Stored for State {
-    type Body<'py> = Bound<'py, PyTuple>;
+    type Body<'py> = Fields<'py>;
 
-    fn bind<'py>(&self, py: Python<'py>) -> Bound<'py, PyTuple> {
-        self.0.bind(py).clone()
+    fn bind<'py>(&self, py: Python<'py>) -> Fields<'py> {
+        self.0.each_ref().map(|field| field.as_ref().map(|object| object.bind(py).clone()))
     }
 
-    fn into_bound(self, py: Python<'_>) -> Bound<'_, PyTuple> {
-        self.0.into_bound(py)
+    fn into_bound(self, py: Python<'_>) -> Fields<'_> {
+        self.0.map(|field| field.map(|object| object.into_bound(py)))
     }
 
-    fn unbind(body: Bound<'_, PyTuple>) -> Self {
-        Self(body.unbind())
+    fn unbind(body: Fields<'_>) -> Self {
+        Self(body.map(|field| field.map(Bound::unbind)))
     }
 
     fn cells<'py>(&self, _: Python<'py>) -> Option<Bound<'py, PyTuple>> {
         None
     }
 
-    fn references(&self, mut visit: impl FnMut(&Py<PyAny>)) {
-        visit(self.0.as_any());
+    fn references(&self, visit: impl FnMut(&Py<PyAny>)) {
+        self.0.iter().flatten().for_each(visit);
     }
 }
 
@@ -97,7 +101,8 @@ impl<'py> Wrapper<'py> {
         // By its type: an object can say otherwise of itself.
         let class = object.get_type();
         for kind in [Kind::Cache, Kind::Partial, Kind::PartialMethod] {
-            if class.is_subclass(class_of(object.py(), kind)?)? {
+            let base = class_of(object.py(), kind)?;
+            if class.is(base) || class.is_subclass(base)? {
                 return Ok(Some(Self { object: object.clone(), kind }));
             }
         }
@@ -108,7 +113,7 @@ impl<'py> Wrapper<'py> {
     pub(crate) fn function(&self) -> PyResult<Option<Bound<'py, PyAny>>> {
         match self.kind {
             Kind::Cache => lru_cache::function(&self.object),
-            _ => self.object.getattr("func").map(Some),
+            _ => self.object.getattr(intern!(self.object.py(), "func")).map(Some),
         }
     }
 
@@ -117,45 +122,55 @@ impl<'py> Wrapper<'py> {
         &self,
         function: Bound<'py, PyAny>,
         replacement: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyTuple>> {
+    ) -> Fields<'py> {
         let py = self.object.py();
-        match self.kind {
-            Kind::Cache => PyTuple::new(py, [function, replacement.clone()]),
-            _ => (function, PyTuple::empty(py), PyDict::new(py)).into_pyobject(py),
+        if self.kind == Kind::Cache {
+            return [Some(function), Some(replacement.clone()), None];
         }
+        let nothing = (PyTuple::empty(py).into_any(), PyDict::new(py).into_any());
+        [Some(function), Some(nothing.0), Some(nothing.1)]
     }
 
-    fn state(&self) -> PyResult<Bound<'py, PyTuple>> {
-        let get = |name| self.object.getattr(name);
-        match self.kind {
+    fn state(&self) -> PyResult<Fields<'py>> {
+        let py = self.object.py();
+        let get = |name| self.object.getattr(name).map(Some);
+        Ok(match self.kind {
             Kind::Cache => {
-                let mut held: Vec<_> = self.function()?.into_iter().collect();
-                held.extend(self.object.getattr_opt("__wrapped__")?);
-                PyTuple::new(self.object.py(), held)
+                [self.function()?, self.object.getattr_opt(intern!(py, "__wrapped__"))?, None]
             }
-            _ => PyTuple::new(self.object.py(), [get("func")?, get("args")?, get("keywords")?]),
-        }
+            _ => [self.function()?, get(intern!(py, "args"))?, get(intern!(py, "keywords"))?],
+        })
     }
 
-    fn set_state(&self, state: &Bound<'py, PyTuple>) -> PyResult<()> {
+    fn set_state(&self, state: &Fields<'py>) -> PyResult<()> {
+        static SET: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
         let py = self.object.py();
+        let [function, second, third] = state;
         match self.kind {
             Kind::Cache => {
-                let old = lru_cache::replace(&self.object, state.get_item(0)?);
-                match state.get_item(1) {
-                    Ok(wrapped) => self.object.setattr("__wrapped__", wrapped)?,
-                    Err(_) => self.object.delattr("__wrapped__")?,
+                let old = match function {
+                    Some(function) => lru_cache::replace(&self.object, function.clone()),
+                    None => None,
+                };
+                match second {
+                    Some(wrapped) => self.object.setattr(intern!(py, "__wrapped__"), wrapped)?,
+                    None => self.object.delattr(intern!(py, "__wrapped__"))?,
                 }
                 drop(old); // somebody else has a reference: see `Install`
             }
             Kind::Partial => {
-                let [function, arguments, keywords] = [0, 1, 2].map(|index| state.get_item(index));
-                let whole = (function?, arguments?, keywords?, self.object.getattr("__dict__")?);
-                class_of(py, Kind::Partial)?.call_method1("__setstate__", (&self.object, whole))?;
+                let attributes = self.object.getattr(intern!(py, "__dict__"))?;
+                let whole = (function, second, third, attributes).into_pyobject(py)?;
+                let set = SET.get_or_try_init(py, || {
+                    let class = class_of(py, Kind::Partial)?;
+                    class.getattr("__setstate__").map(Bound::unbind)
+                })?;
+                set.bind(py).call1((&self.object, whole))?;
             }
             Kind::PartialMethod => {
-                for (index, name) in ["func", "args", "keywords"].into_iter().enumerate() {
-                    self.object.setattr(name, state.get_item(index)?)?;
+                let names = [intern!(py, "func"), intern!(py, "args"), intern!(py, "keywords")];
+                for (name, field) in names.into_iter().zip(state) {
+                    self.object.setattr(name, field)?;
                 }
             }
         }
@@ -168,13 +183,14 @@ impl<'py> Wrapper<'py> {
 }
 
 /// Whether two states hold the same objects.
-fn is_same(one: &Bound<'_, PyTuple>, other: &Bound<'_, PyTuple>) -> bool {
-    one.len() == other.len() && one.iter().zip(other.iter()).all(|(one, other)| one.is(&other))
+fn is_same(one: &Fields<'_>, other: &Fields<'_>) -> bool {
+    let address = |field: &Option<Bound<'_, PyAny>>| field.as_ref().map(Bound::as_ptr);
+    one.iter().map(address).eq(other.iter().map(address))
 }
 
 impl<'py> Site<'py> for Wrapper<'py> {
     type Stored = State;
-    type Seen = PyResult<Bound<'py, PyTuple>>;
+    type Seen = PyResult<Fields<'py>>;
     type Install = Install<'py>;
 
     fn new(object: &Bound<'py, PyAny>) -> Option<Self> {
@@ -196,37 +212,53 @@ impl<'py> Site<'py> for Wrapper<'py> {
         Some(outcome)
     }
 
-    fn seen(&self) -> PyResult<Bound<'py, PyTuple>> {
+    fn seen(&self) -> PyResult<Fields<'py>> {
         self.state()
     }
 
-    fn body(&self) -> PyResult<Bound<'py, PyTuple>> {
+    fn body(&self) -> PyResult<Fields<'py>> {
         self.state()
     }
 
-    fn cells_of<'a>(_: &'a Bound<'py, PyTuple>) -> Option<&'a Bound<'py, PyTuple>> {
+    fn cells_of<'a>(_: &'a Fields<'py>) -> Option<&'a Bound<'py, PyTuple>> {
         None
     }
 
     fn has_body(&self, body: &State) -> bool {
-        self.state().is_ok_and(|state| is_same(&state, body.0.bind(self.object.py())))
+        self.state().is_ok_and(|state| is_same(&state, &body.bind(self.object.py())))
     }
 
-    /// Empties a cache.
+    /// Empties a cache, and those of the originals: what they call may have changed as well.
     fn settle(&self) {
-        if self.kind == Kind::Cache
-            && let Err(error) = self.object.call_method0("cache_clear")
-        {
-            error.write_unraisable(self.object.py(), Some(&self.object));
+        if self.kind != Kind::Cache {
+            return;
         }
+        let py = self.object.py();
+        if let Err(error) = self.object.call_method0(intern!(py, "cache_clear")) {
+            error.write_unraisable(py, Some(&self.object));
+        }
+        let originals = self.with_stack(|stack| stack.originals(py)).unwrap_or_default();
+        originals.iter().filter_map(Self::new).for_each(|original| original.settle());
     }
 
-    fn twin(&self, body: Bound<'py, PyTuple>) -> PyResult<Self> {
-        let functools = self.object.py().import("functools")?;
-        let function = body.get_item(0)?;
+    /// A cache has one of its own, with the same settings.
+    fn twin(&self, body: Fields<'py>) -> PyResult<Self> {
+        let py = self.object.py();
+        let functools = py.import("functools")?;
+        let function = &body[0];
         let object = match self.kind {
-            // Nothing would empty a cache of its own when a patch below is undone.
-            Kind::Cache => functools.call_method1("lru_cache", (0,))?.call1((function,))?,
+            Kind::Cache => {
+                let settings = if let Some(tell) = self.object.getattr_opt("cache_parameters")? {
+                    tell.call0()?.cast_into::<PyDict>()?
+                } else {
+                    let size = self.object.call_method0("cache_info")?.getattr("maxsize")?;
+                    [("maxsize", size)].into_py_dict(py)?
+                };
+                let cache = functools.getattr("lru_cache")?.call((), Some(&settings))?;
+                let twin = cache.call1((function,))?;
+                // Its identity. `__wrapped__`, which this sets too, is a part of the body.
+                functools.call_method1("update_wrapper", (twin, &self.object))?
+            }
             Kind::Partial => functools.call_method1("partial", (function,))?,
             Kind::PartialMethod => functools.call_method1("partialmethod", (function,))?,
         };
@@ -237,8 +269,8 @@ impl<'py> Site<'py> for Wrapper<'py> {
 
     fn prepare(
         &self,
-        seen: PyResult<Bound<'py, PyTuple>>,
-        state: Bound<'py, PyTuple>,
+        seen: PyResult<Fields<'py>>,
+        state: Fields<'py>,
         has_stack: bool,
         _cells: Option<&Bound<'py, PyTuple>>,
     ) -> PyResult<Install<'py>> {
@@ -250,14 +282,14 @@ impl<'py> Site<'py> for Wrapper<'py> {
 /// A state that is ready to be given to a wrapper. It owns what the wrapper has until then.
 pub(crate) struct Install<'py> {
     wrapper: Wrapper<'py>,
-    seen: Bound<'py, PyTuple>,
-    state: Bound<'py, PyTuple>,
+    seen: Fields<'py>,
+    state: Fields<'py>,
     watch: Option<Bound<'py, PyWeakrefReference>>,
 }
 
 /// What a wrapper had.
 pub(crate) struct Replaced<'py> {
-    _seen: Bound<'py, PyTuple>,
+    _seen: Fields<'py>,
     _watch: Option<Bound<'py, PyWeakrefReference>>,
 }
 
