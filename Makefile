@@ -34,7 +34,7 @@ $(VENV)/.build: $(SOURCE) $(VENV)/.deps
 	rm -f $(VENV)/.release
 	touch $@
 
-.PHONY: help build demo test test-rust test-python lint format torture survey memory sanitize valgrind matrix bench
+.PHONY: help build demo demo-rust test test-rust test-python lint format torture survey memory sanitize valgrind matrix bench
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -42,6 +42,11 @@ build: $(VENV)/.build ## Build the extension into .venv
 
 demo: build ## Patch a web server while it is serving
 	$(BIN)/python examples/web_server.py
+
+demo-rust: $(VENV)/.release ## Rewrite the hot function of a program in Rust while it runs
+	cargo build --locked --release --quiet --package rewrite-in-rust
+	$(BIN)/python examples/rewrite_in_rust/main.py \
+		$$(ls target/release/libfast_spelling.so target/release/libfast_spelling.dylib 2>/dev/null)
 
 test: test-rust test-python ## Run every test
 

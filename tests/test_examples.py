@@ -1,10 +1,13 @@
 """Every example runs by itself, without a warning, and prints what it is there to show."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import compiled
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -49,6 +52,33 @@ def test_the_mock_is_seen_by_both_tests_of_its_example() -> None:
     """One of them reaches the function by an imported name, the other through a table."""
     outcome = run("mock_everywhere.py")
     assert re.search(r"^Ran 2 tests in .*\n\nOK$", outcome.stderr, re.MULTILINE), outcome.stderr
+
+
+def test_a_function_is_rewritten_in_rust_while_the_program_runs() -> None:
+    project = EXAMPLES.parent
+    if shutil.which("cargo") is None:
+        compiled.cannot("compiling needs cargo")
+    # The environment of maturin: without it cargo would compile PyO3 again for the extension.
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    environment = os.environ | {
+        "PYO3_BUILD_EXTENSION_MODULE": "1",
+        "PYO3_ENVIRONMENT_SIGNATURE": f"cpython-{version}-64bit",
+        "PYO3_PYTHON": sys.executable,
+        "PYTHON_SYS_EXECUTABLE": sys.executable,
+    }
+    command = ["cargo", "build", "--locked", "--quiet", "--package", "rewrite-in-rust"]
+    subprocess.run(command, cwd=project, env=environment, check=True, timeout=100)
+    module = next((project / "target" / "debug").glob("libfast_spelling.[sd]*"))
+    outcome = run("rewrite_in_rust/main.py", str(module))
+    assert outcome.returncode == 0, outcome.stderr
+    lines = [re.split(r" {2,}", line) for line in outcome.stdout.splitlines()]
+    assert [line[0] for line in lines] == [
+        "in Python",
+        "patched with Rust",
+        "undone",
+        "wrong answers",
+    ]
+    assert lines[-1][1] == "0"
 
 
 def test_the_server_answers_otherwise_after_each_patch_and_undo() -> None:
