@@ -312,6 +312,47 @@ def test_lifetimes(index: int) -> None:
     assert not patch.active
 
 
+@pytest.mark.parametrize("index", [0, 1, 2])
+def test_cycles_through_a_target_and_its_replacements_are_collected(index: int) -> None:
+    def make() -> tuple[Any, ...]:
+        target: Any = [cached(), functools.partial(inner), functools.partialmethod(inner)][index]
+
+        def replacement(x: Any) -> Any:
+            return target, handles[0].original
+
+        other = functools.partial(replacement)
+        handles = [hotpatch(replacement, target), hotpatch(other, target)]
+        handles.append(hotpatch(lambda x: target, handles[1].original))
+        assert patches(target) == handles[:2]
+        return weakref.ref(target), weakref.ref(other), *handles
+
+    target, other, *handles = make()
+    gc.collect()
+    assert target() is other() is None
+    assert [handle.active for handle in handles] == [False] * 3
+    assert [handle for handle in handles if handle in patches()] == []
+
+
+def test_patches_that_others_have_taken_away_are_collected() -> None:
+    class Kept:
+        def __call__(self, x: Any) -> str:
+            return "new"
+
+    kept = Kept()
+    target: Any = functools.partial(inner)
+    gone = weakref.ref(kept)
+    patch = hotpatch(kept, target)
+    del kept
+    target.__setstate__((len, (), {}, None))
+    gc.collect()
+    assert gone() is None
+    assert not patch.active
+    assert target("four") == 4
+    with hotpatch(new, target):
+        assert target("x") == ("new", "x", 2)
+    assert target("four") == 4
+
+
 @pytest.mark.parametrize("index", [0, 1])
 def test_a_replacement_can_undo_its_patch(index: int) -> None:
     target = wrappers()[index]

@@ -148,7 +148,7 @@ pub fn apply<'py>(
             kind.check(wrapper.as_any(), replacement)?;
             install(&wrapper, replacement, options, |_| {
                 let function = as_function(replacement, kind)?;
-                Ok(wrapper.calling(function, replacement))
+                Ok(wrapper.calling(&function, replacement)?)
             })
         }
     }
@@ -181,16 +181,15 @@ fn frozen<'py>(replacement: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>, Err
 
 /// A Python function that does what a call of `replacement` does now. Being a function, it can go while it
 /// runs: `functools` only borrows what it calls (`partial_vectorcall`, Modules/_functoolsmodule.c, 3.10).
-fn as_function<'py>(
-    replacement: &Bound<'py, PyAny>,
-    kind: Kind,
-) -> Result<Bound<'py, PyAny>, Error> {
+fn as_function<'py>(replacement: &Bound<'py, PyAny>, kind: Kind) -> Result<Function<'py>, Error> {
     let callable = frozen(replacement)?;
-    if Function::new(&callable).is_some() {
-        return Ok(callable);
+    if let Some(function) = Function::new(&callable) {
+        // What another patch has installed is not ours alone.
+        let is_new = Function::new(replacement).is_some();
+        return Ok(if is_new { function } else { function.twin(function.body()?)? });
     }
     let globals = callable.py().import("functools")?.dict();
-    Ok(trampoline::forwarder(&callable, kind, globals.as_any())?.as_any().clone())
+    Ok(trampoline::forwarder(&callable, kind, globals.as_any())?)
 }
 
 fn check_callable(replacement: &Bound<'_, PyAny>, target: &Bound<'_, PyAny>) -> Result<(), Error> {

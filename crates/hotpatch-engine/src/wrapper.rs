@@ -1,17 +1,20 @@
 //! Objects of `functools` that call what they hold: caches and partial objects.
 //!
-//! What they hold is exchanged; the objects stay. Their stacks are kept in a table, since the objects
-//! have no place for one.
+//! What they hold is exchanged; the objects stay. They have no place for a stack: while one is patched, the
+//! function in it keeps the stack, so that the garbage collector finds it, and a table tells where it is.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use pyo3::exceptions::PySystemError;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{IntoPyDict, PyDict, PyTuple, PyType, PyWeakrefReference};
 
 use crate::farewell;
+use crate::raw::function::Function;
 use crate::raw::lru_cache;
 use crate::site::{self, Install as _, Site, Stored};
 
@@ -24,26 +27,71 @@ type Fields<'py> = [Option<Bound<'py, PyAny>>; 3];
 /// [`Fields`] that are kept.
 pub(crate) struct State([Option<Py<PyAny>>; 3]);
 
-static STACKS: Mutex<BTreeMap<usize, Held>> = Mutex::new(BTreeMap::new());
+/// Keeps the stack of one patched wrapper. The functions of all its patches keep this.
+#[pyclass(frozen, weakref, module = "hotpatch._native")]
+struct Holder(Mutex<Option<Box<Stack>>>);
+
+impl Holder {
+    // Nothing runs Python code while it holds the lock.
+    fn replace(&self, stack: Option<Box<Stack>>) -> Option<Box<Stack>> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *held, stack)
+    }
+}
+
+#[pymethods]
+impl Holder {
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        let mut outcome = Ok(());
+        if let Ok(held) = self.0.try_lock()
+            && let Some(stack) = held.as_ref()
+        {
+            stack.references(|object| {
+                if outcome.is_ok() {
+                    outcome = visit.call(object);
+                }
+            });
+        }
+        outcome
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        if let Some(stack) = self.replace(None) {
+            Python::attach(|py| (*stack).release(py));
+        }
+    }
+}
+
+/// The patched wrappers, by their address.
+static PATCHED: Mutex<BTreeMap<usize, Held>> = Mutex::new(BTreeMap::new());
 
 struct Held {
-    /// None while somebody looks at it.
-    stack: Option<Box<Stack>>,
+    holder: Py<PyWeakrefReference>,
     /// Tells when the object goes: see [`forget`].
     watch: Py<PyWeakrefReference>,
 }
 
 // Nothing runs Python code while it holds the lock.
-fn stacks() -> MutexGuard<'static, BTreeMap<usize, Held>> {
-    STACKS.lock().unwrap_or_else(PoisonError::into_inner)
+fn patched() -> MutexGuard<'static, BTreeMap<usize, Held>> {
+    PATCHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What keeps the stack of the wrapper at an address.
+fn holder_at(py: Python<'_>, address: usize) -> Option<Bound<'_, Holder>> {
+    let holder = patched().get(&address)?.holder.clone_ref(py);
+    holder.bind(py).upgrade()?.cast_into().ok()
 }
 
 /// What is done when a patched wrapper goes.
 fn forget(py: Python<'_>, address: usize) {
-    let held = stacks().remove(&address);
-    if let Some(Held { stack: Some(stack), watch: _watch }) = held {
+    let holder = holder_at(py, address);
+    let held = patched().remove(&address);
+    if let Some(stack) = holder.and_then(|holder| holder.get().replace(None)) {
         (*stack).release(py);
     }
+    drop(held);
 }
 
 impl Stored for State {
@@ -120,15 +168,21 @@ impl<'py> Wrapper<'py> {
     /// The state with which it calls `function`, the form of `replacement` that does not change.
     pub(crate) fn calling(
         &self,
-        function: Bound<'py, PyAny>,
+        function: &Function<'py>,
         replacement: &Bound<'py, PyAny>,
-    ) -> Fields<'py> {
+    ) -> PyResult<Fields<'py>> {
         let py = self.object.py();
+        let holder = match holder_at(py, self.address()) {
+            Some(holder) => holder,
+            None => Bound::new(py, Holder(Mutex::new(None)))?,
+        };
+        function.keep(holder.into_any())?;
+        let function = Some(function.as_any().clone());
         if self.kind == Kind::Cache {
-            return [Some(function), Some(replacement.clone()), None];
+            return Ok([function, Some(replacement.clone()), None]);
         }
-        let nothing = (PyTuple::empty(py).into_any(), PyDict::new(py).into_any());
-        [Some(function), Some(nothing.0), Some(nothing.1)]
+        let (arguments, keywords) = (PyTuple::empty(py), PyDict::new(py));
+        Ok([function, Some(arguments.into_any()), Some(keywords.into_any())])
     }
 
     fn state(&self) -> PyResult<Fields<'py>> {
@@ -202,13 +256,10 @@ impl<'py> Site<'py> for Wrapper<'py> {
     }
 
     fn with_stack<T>(&self, action: impl FnOnce(&mut Stack) -> T) -> Option<T> {
-        let take = || stacks().get_mut(&self.address())?.stack.take();
-        let mut stack = take()?;
+        let holder = holder_at(self.object.py(), self.address())?;
+        let mut stack = holder.get().replace(None)?;
         let outcome = action(&mut stack);
-        let mut stacks = stacks();
-        if let Some(held) = stacks.get_mut(&self.address()) {
-            held.stack = Some(stack);
-        }
+        holder.get().replace(Some(stack));
         Some(outcome)
     }
 
@@ -274,8 +325,17 @@ impl<'py> Site<'py> for Wrapper<'py> {
         has_stack: bool,
         _cells: Option<&Bound<'py, PyTuple>>,
     ) -> PyResult<Install<'py>> {
-        let watch = has_stack.then(|| farewell::watch(&self.object, forget)).transpose()?;
-        Ok(Install { wrapper: self.clone(), seen: seen?, state, watch })
+        let holder = if has_stack {
+            let function = state[0].as_ref().and_then(Function::new);
+            let kept =
+                function.and_then(|it| it.kept().into_iter().find_map(|it| it.cast_into().ok()));
+            let holder = kept.ok_or_else(|| PySystemError::new_err("a patch without a holder"))?;
+            let weak = PyWeakrefReference::new(holder.as_any())?;
+            Some((holder, weak, farewell::watch(&self.object, forget)?))
+        } else {
+            None
+        };
+        Ok(Install { wrapper: self.clone(), seen: seen?, state, holder })
     }
 }
 
@@ -284,13 +344,16 @@ pub(crate) struct Install<'py> {
     wrapper: Wrapper<'py>,
     seen: Fields<'py>,
     state: Fields<'py>,
-    watch: Option<Bound<'py, PyWeakrefReference>>,
+    /// What keeps its stack, and weak references to that and to the wrapper.
+    holder: Option<(Bound<'py, Holder>, Reference<'py>, Reference<'py>)>,
 }
+
+type Reference<'py> = Bound<'py, PyWeakrefReference>;
 
 /// What a wrapper had.
 pub(crate) struct Replaced<'py> {
     _seen: Fields<'py>,
-    _watch: Option<Bound<'py, PyWeakrefReference>>,
+    _held: Option<(Reference<'py>, Reference<'py>)>,
 }
 
 impl<'py> site::Install<State> for Install<'py> {
@@ -305,25 +368,24 @@ impl<'py> site::Install<State> for Install<'py> {
     }
 
     fn take_stack(&self) -> Option<Box<Stack>> {
-        stacks().get_mut(&self.wrapper.address())?.stack.take()
+        let wrapper = &self.wrapper;
+        holder_at(wrapper.object.py(), wrapper.address())?.get().replace(None)
     }
 
     fn commit(self, stack: Option<Box<Stack>>) -> Replaced<'py> {
-        let Self { wrapper, seen, state, watch } = self;
-        let watch = {
-            let mut stacks = stacks();
-            let before = match (stack, watch) {
-                (Some(stack), Some(watch)) => {
-                    let held = Held { stack: Some(stack), watch: watch.unbind() };
-                    stacks.insert(wrapper.address(), held)
-                }
-                _ => stacks.remove(&wrapper.address()),
-            };
-            before.map(|held| held.watch.into_bound(wrapper.object.py()))
+        let Self { wrapper, seen, state, holder } = self;
+        let py = wrapper.object.py();
+        let before = if let Some((holder, weak, watch)) = holder {
+            holder.get().replace(stack);
+            let held = Held { holder: weak.unbind(), watch: watch.unbind() };
+            patched().insert(wrapper.address(), held)
+        } else {
+            patched().remove(&wrapper.address())
         };
         if let Err(error) = wrapper.set_state(&state) {
-            error.write_unraisable(wrapper.object.py(), Some(&wrapper.object));
+            error.write_unraisable(py, Some(&wrapper.object));
         }
-        Replaced { _seen: seen, _watch: watch }
+        let held = before.map(|held| (held.holder.into_bound(py), held.watch.into_bound(py)));
+        Replaced { _seen: seen, _held: held }
     }
 }

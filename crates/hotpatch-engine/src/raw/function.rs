@@ -6,7 +6,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::closure::{Closure, Hidden};
+use super::closure::{Closure, Few, Hidden};
 use super::optimizer;
 use crate::site::{self, Install as _, Site, Stored};
 
@@ -195,6 +195,22 @@ impl<'py> Function<'py> {
     /// The closure as it is, with what may hang on it.
     pub(crate) fn closure(&self) -> Option<Bound<'py, PyAny>> {
         self.read(&BODY[CLOSURE])
+    }
+
+    /// Makes a function that nobody has called yet keep `object`, where the garbage collector sees it.
+    pub(crate) fn keep(&self, object: Bound<'py, PyAny>) -> PyResult<()> {
+        let body = self.body()?;
+        let kept = [Some(object), self.closure()].into_iter().flatten().collect();
+        let hidden = Hidden { kept, ..Hidden::default() };
+        let closure = Closure::new(self.0.py(), body.closure(), hidden)?;
+        drop(self.write(&BODY[CLOSURE], Some(closure.as_any().clone())));
+        Ok(())
+    }
+
+    /// What it keeps besides its body.
+    pub(crate) fn kept(&self) -> Few<'py> {
+        let closure = self.closure().as_ref().and_then(Closure::of);
+        closure.iter().flat_map(Closure::kept).collect()
     }
 
     /// Whether calls of this function go through CPython's own entry point, as those of `other` do.
