@@ -4,6 +4,8 @@ PATH="$(scripts/pythons):$PATH" nox                       # everything
 PATH="$(scripts/pythons):$PATH" nox -s suite-python3.13   # one of them
 """
 
+from pathlib import Path
+
 import nox
 
 nox.options.error_on_missing_interpreters = True
@@ -37,6 +39,17 @@ def torture(session: nox.Session) -> None:
     """Run CPython's own tests with the functions under test patched."""
     install(session)
     session.run("python", "-m", "torture", *(session.posargs or ["--short"]))
+
+
+# Debian builds these with the compiler that makes machine code of traces, and leaves it off.
+@nox.session(python=["python3.14", "python3.15"])
+def jit(session: nox.Session) -> None:
+    """Run the tests of call sites, and of what is written in C, with the compiler on."""
+    install(session)
+    names = ["builtins", "c_methods", "compiled", "specialisation", "survey", "wrappers"]
+    found = sorted(path for name in names for path in Path("tests").glob(f"test_{name}*.py"))
+    tests = map(str, found)
+    session.run("python", "-m", "pytest", *tests, *session.posargs, env={"PYTHON_JIT": "1"})
 
 
 # The last release before Cython 3 compiles nothing for CPython 3.13 and later.

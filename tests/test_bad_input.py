@@ -4,6 +4,7 @@ import builtins
 import functools
 import math
 import operator
+import threading
 import types
 import weakref
 from collections.abc import AsyncIterator, Iterator
@@ -135,9 +136,10 @@ TARGETS: dict[str, tuple[Any, str, str, str]] = {
         "the import statement",
         "add a finder",
     ),
-    "class": (Plain, "Plain", "it is a class", "Plain.__init__"),
-    "class in C": (dict, "<class 'dict'>", "it is a class", "dict.__init__"),
-    "metaclass": (type, "<class 'type'>", "it is a class", "type.__init__"),
+    "class": (Plain, "Plain", "it is a class", "the function that makes the instances"),
+    "class with __init__": (threading.Thread, "Thread", "it is a class", "such as Thread.__init__"),
+    "class in C": (dict, "<class 'dict'>", "it is a class", "name the method that callers use"),
+    "metaclass": (type, "<class 'type'>", "it is a class", "name the method that callers use"),
     "instance": (Plain(), "Plain object", "of type Plain and not callable", "name a function"),
     "instance with __call__": (
         Called(),
@@ -155,13 +157,13 @@ TARGETS: dict[str, tuple[Any, str, str, str]] = {
         weakref.ref(Plain),
         "<weakref at",
         "it is an instance of",
-        "__call__",
+        "patch the Python function that calls it",
     ),
     "item getter": (
         operator.itemgetter(0),
         "operator.itemgetter(0)",
         "it is an instance of itemgetter",
-        "name the method that the call runs, itemgetter.__call__",
+        "patch the Python function that calls it",
     ),
     "mock": (mock.Mock(name="it"), "<Mock name='it'", "it is an instance of Mock", "__call__"),
     "generator that runs": (generator(), "<generator", "not callable", "name a function"),

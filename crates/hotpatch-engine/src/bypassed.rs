@@ -14,7 +14,7 @@ use crate::site::Site;
 type Bypassed = (&'static str, &'static str, (u8, u8), &'static str, &'static str);
 
 const ALWAYS: (u8, u8) = (3, 0);
-const CALLER: &str = "patch the Python function that calls it";
+pub(crate) const CALLER: &str = "patch the Python function that calls it";
 // `callable_cache` in pycore_interp.h, and Python/specialize.c (3.11 to 3.15).
 const INSTRUCTION: &str = "CPython has an instruction of its own for calls of it";
 // `maybe_optimize_function_call` in Python/codegen.c (3.14, 3.15).

@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyType};
 
 use crate::bypassed;
-use crate::called::static_attribute;
+use crate::called::{class_attribute, static_attribute};
 use crate::error::Error;
 use crate::raw::builtin::Builtin;
 use crate::raw::function::Function;
@@ -117,8 +117,11 @@ fn refusal(named: &Bound<'_, PyAny>) -> PyResult<Error> {
         return Ok(Error::refused(named, "it is None", "name a function or a method"));
     }
     if let Ok(class) = named.cast::<PyType>() {
-        let instead =
-            format!("name the method that callers use, such as {}.__init__", class.name()?);
+        let instead = if is_python_function(class, "__init__")? {
+            format!("name the method that callers use, such as {}.__init__", class.name()?)
+        } else {
+            "name the method that callers use, or the function that makes the instances".into()
+        };
         return Ok(Error::refused(named, "it is a class", &instead));
     }
     let class = named.get_type();
@@ -142,7 +145,7 @@ fn refusal(named: &Bound<'_, PyAny>) -> PyResult<Error> {
         ),
     ] {
         if class_name == kind {
-            return Ok(Error::refused(named, why, "patch the Python function that calls it"));
+            return Ok(Error::refused(named, why, bypassed::CALLER));
         }
     }
     for attribute in ["__wrapped__", "func"] {
@@ -157,8 +160,18 @@ fn refusal(named: &Bound<'_, PyAny>) -> PyResult<Error> {
         let why = format!("it is of type {class_name} and not callable");
         return Ok(Error::refused(named, &why, "name a function or a method"));
     }
-    let instead = format!("name the method that the call runs, {class_name}.__call__");
-    Ok(Error::refused(named, &format!("it is an instance of {class_name}"), &instead))
+    if is_python_function(&class, "__call__")? {
+        let instead = format!("name the method that the call runs, {class_name}.__call__");
+        return Ok(Error::refused(named, &format!("it is an instance of {class_name}"), &instead));
+    }
+    let why = format!("it is an instance of {class_name}, and calls of it use a C slot");
+    Ok(Error::refused(named, &why, bypassed::CALLER))
+}
+
+/// Whether what a class has under a name is a function that can be patched by that name.
+fn is_python_function(class: &Bound<'_, PyType>, name: &str) -> PyResult<bool> {
+    let found = class_attribute(class, &PyString::new(class.py(), name))?;
+    Ok(found.is_some_and(|found| Function::new(&found).is_some()))
 }
 
 /// An attribute that is really there: a mock makes up the ones that it is asked for.
