@@ -256,6 +256,25 @@ def test_a_builtin_patched_with_itself_is_frozen() -> None:
         assert operator.add(3, 4) == 7
 
 
+@pytest.mark.parametrize("target", [compile, exec], ids=repr)
+def test_patches_do_not_stand_on_what_may_be_patched(target: Function) -> None:
+    def fails(*args: object, **kwargs: object) -> None:
+        raise AssertionError
+
+    def function() -> str:
+        return "old"
+
+    class Shape:
+        """Its signature is like no other, so that a function must be generated."""
+
+        def __call__(self, one: int = 1, *, two: str = "shape") -> object:
+            return one, two
+
+    with hotpatch(fails, target), hotpatch(Shape(), function):
+        assert typed(function)(two="2") == (1, "2")
+    assert function() == "old"
+
+
 def test_errors_come_from_the_replacement() -> None:
     def replacement() -> float:
         raise LookupError("mine")

@@ -6,6 +6,7 @@
 //! collector does not look into code objects.
 
 use std::collections::HashMap;
+use std::ffi::CString;
 use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 
@@ -14,7 +15,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::kind::{CO_ITERABLE_COROUTINE, Kind};
-use crate::raw::code::flags;
+use crate::raw::code::{self, flags};
 use crate::raw::function::Function;
 use crate::signature::{
     KEYWORD_ONLY, POSITIONAL_ONLY, Parameter, Signature, VAR_KEYWORD, VAR_POSITIONAL,
@@ -164,11 +165,8 @@ fn maker(py: Python<'_>, key: (Kind, Vec<Parameter>)) -> PyResult<Bound<'_, PyAn
         return Ok(code.into_bound(py));
     }
     let kind = key.0;
-    let builtins = py.import("builtins")?;
-    let source = maker_source(kind, &key.1);
-    let module = builtins.call_method1("compile", (source, "<hotpatch>", "exec"))?;
     let globals = PyDict::new(py);
-    builtins.call_method1("exec", (module, &globals))?;
+    code::run(&CString::new(maker_source(kind, &key.1))?, &globals)?;
     let make = globals.get_item("make")?.ok_or_else(|| PySystemError::new_err("no maker"))?;
     let mut code = make.getattr("__code__")?;
     if kind == Kind::IterableCoroutine {

@@ -1,4 +1,4 @@
-//! Code objects: their flags.
+//! Code objects: their flags, and making them of a text.
 
 use std::ffi::{CStr, c_int};
 use std::sync::OnceLock;
@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 /// The flags of a code object (`co_flags`).
 ///
@@ -26,6 +27,23 @@ pub(crate) fn flags(code: &Bound<'_, PyAny>) -> PyResult<u32> {
         }
         None => code.getattr("co_flags")?.extract(),
     }
+}
+
+/// Compiles and runs the text of a module.
+///
+/// Not with the functions `compile` and `exec`: they may be patched.
+pub(crate) fn run(source: &CStr, globals: &Bound<'_, PyDict>) -> PyResult<()> {
+    let py = globals.py();
+    let name = c"<hotpatch>".as_ptr();
+    // SAFETY: two C strings, and this thread is attached.
+    let code = unsafe { ffi::Py_CompileString(source.as_ptr(), name, ffi::Py_file_input) };
+    // SAFETY: the result is a new reference, or NULL with an error set.
+    let code = unsafe { Bound::from_owned_ptr_or_err(py, code) }?;
+    let globals = globals.as_ptr();
+    // SAFETY: a code object, and a dict that stands for globals and locals, as in a module.
+    let result = unsafe { ffi::PyEval_EvalCode(code.as_ptr(), globals, globals) };
+    // SAFETY: the result is a new reference, or NULL with an error set.
+    unsafe { Bound::from_owned_ptr_or_err(py, result) }.map(drop)
 }
 
 /// Where code objects have their flags, from the table by which the type shows its members.
