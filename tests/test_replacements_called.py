@@ -213,6 +213,7 @@ SHOWN: dict[str, tuple[Any, str]] = {
         functools.partial(Calls().method, 0),
         "(*arguments: Any, **keywords: Any) -> Any",
     ),
+    "partial of a builtin": (functools.partial(len), "(*args, **kwargs)"),
     "partial of a partial": (functools.partial(functools.partial(three, 0), 1), "(c=3)"),
     "partial": (functools.partial(Point, y=1), "(x: int, *, y: int = 1) -> None"),
     "named tuple": (Named, "(x, y=0)"),

@@ -17,7 +17,8 @@ const DEEPEST: usize = 16;
 pub(crate) enum Called<'py> {
     /// A Python function, with so many arguments put before those of the call.
     Function(Function<'py>, usize),
-    /// A `functools.partial` object around this, which does more than put arguments first.
+    /// A `functools.partial` object around this, which does more than put arguments before those of a call
+    /// of a Python function.
     Partial(Bound<'py, PyAny>),
     /// Something written in C, or a class that makes its instances in its own way.
     Unknown,
@@ -29,6 +30,7 @@ impl<'py> Called<'py> {
     pub(crate) fn of(callable: &Bound<'py, PyAny>) -> PyResult<Self> {
         let py = callable.py();
         let (mut callable, mut bound) = (callable.clone(), 0);
+        let mut in_partial = None;
         for _ in 0..DEEPEST {
             if let Some(function) = Function::new(&callable) {
                 return Ok(Self::Function(function, bound));
@@ -38,11 +40,13 @@ impl<'py> Called<'py> {
             }
             if is_a(&callable, Type::Partial)? {
                 let inner = callable.getattr(intern!(py, "func"))?;
-                match arguments_put_first(&callable)? {
-                    Some(count) => (callable, bound) = (inner, bound + count),
-                    None if bound == 0 => return Ok(Self::Partial(inner)),
-                    None => break,
+                if bound == 0 {
+                    in_partial.get_or_insert_with(|| inner.clone());
                 }
+                let Some(count) = arguments_put_first(&callable)? else {
+                    break;
+                };
+                (callable, bound) = (inner, bound + count);
             } else if is_a(&callable, Type::Method)? {
                 bound += 1;
                 callable = callable.getattr(intern!(py, "__func__"))?;
@@ -51,7 +55,11 @@ impl<'py> Called<'py> {
             } else if is_a(&callable, Type::Cache)? {
                 callable = callable.getattr("__wrapped__")?;
             } else if let Ok(class) = callable.cast::<PyType>() {
-                return Self::of_class(class, bound);
+                let called = Self::of_class(class, bound)?;
+                if matches!(called, Self::Function(..)) {
+                    return Ok(called);
+                }
+                break;
             } else {
                 let class = callable.get_type();
                 callable = class_attribute(&class, intern!(py, "__call__"))?
@@ -64,7 +72,7 @@ impl<'py> Called<'py> {
                 }
             }
         }
-        Ok(Self::Unknown)
+        Ok(in_partial.map_or(Self::Unknown, Self::Partial))
     }
 
     /// A class that leaves the making of instances to `type` runs one of two functions.
