@@ -287,6 +287,7 @@ def test_a_function_of_cython_takes_the_place_of_a_python_function(cython: Any) 
     for _ in range(100):
         assert call() == before
     with hotpatch(cython.defaults, target):
+        assert str(inspect.signature(target)) == "(first, second='default')"
         for _ in range(100):
             assert call() == [
                 ("defaults", 1, "default"),

@@ -70,7 +70,8 @@ impl<'py> Replacement<'py> {
             target_kind.check(target.as_any(), named)?;
         }
         let globals = target.as_any().getattr(intern!(named.py(), "__globals__"))?;
-        let function = trampoline::forwarder(&frozen(named)?, target_kind, &globals)?;
+        let callable = frozen(named)?;
+        let function = trampoline::forwarder(&callable, named, target_kind, &globals)?;
         let checked = (target_code, code(&function)?);
         Ok(Self { function, checked })
     }
@@ -189,7 +190,7 @@ fn as_function<'py>(replacement: &Bound<'py, PyAny>, kind: Kind) -> Result<Funct
         return Ok(if is_new { function } else { function.twin(function.body()?)? });
     }
     let globals = callable.py().import("functools")?.dict();
-    Ok(trampoline::forwarder(&callable, kind, globals.as_any())?)
+    Ok(trampoline::forwarder(&callable, replacement, kind, globals.as_any())?)
 }
 
 fn check_callable(replacement: &Bound<'_, PyAny>, target: &Bound<'_, PyAny>) -> Result<(), Error> {

@@ -17,6 +17,7 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::kind::{CO_ITERABLE_COROUTINE, Kind};
 use crate::raw::code::{self, flags};
 use crate::raw::function::Function;
+use crate::raw::method::Method;
 use crate::signature::{
     KEYWORD_ONLY, POSITIONAL_ONLY, Parameter, Signature, VAR_KEYWORD, VAR_POSITIONAL,
 };
@@ -30,13 +31,17 @@ static MAKERS: Mutex<Option<Makers>> = Mutex::new(None);
 /// Makes a function of kind `kind` that calls `callable` with the arguments it is given.
 ///
 /// It has the signature of what is called where that is known, and `(*args, **kwargs)` otherwise.
-/// `globals` are those of the target.
+/// `named` is what `callable` stands for, in a form that does not change. `globals` are those of the target.
 pub(crate) fn forwarder<'py>(
     callable: &Bound<'py, PyAny>,
+    named: &Bound<'py, PyAny>,
     kind: Kind,
     globals: &Bound<'py, PyAny>,
 ) -> PyResult<Function<'py>> {
-    let signature = Signature::of(callable)?.unwrap_or_else(Signature::anything);
+    // Cython's functions tell more than the builtin functions that stand for them.
+    let is_compiled = Method::new(named).is_some_and(|it| it.is_compiled() && !it.is_patched());
+    let described = if is_compiled { named } else { callable };
+    let signature = Signature::of(described)?.unwrap_or_else(Signature::anything);
     match signature.forwarder(callable, kind, globals) {
         // A C function can name a parameter after a keyword.
         Err(error) if error.is_instance_of::<PySyntaxError>(callable.py()) => {

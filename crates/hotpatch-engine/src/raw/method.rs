@@ -93,6 +93,11 @@ impl<'py> Method<'py> {
         Ok(None)
     }
 
+    /// Whether calls of it go elsewhere now.
+    pub(crate) fn is_patched(&self) -> bool {
+        self.seen().is_some()
+    }
+
     /// Whether it is a function that Cython made.
     pub(crate) fn is_compiled(&self) -> bool {
         matches!(self.form, Form::CythonFunction)
