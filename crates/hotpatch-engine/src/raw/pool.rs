@@ -308,11 +308,12 @@ impl Detour {
 
     /// Calls it with a tuple and a dict.
     pub(super) unsafe fn call_tuple(
-        self,
+        mut self,
         receiver: Object,
         arguments: Object,
         keywords: Object,
     ) -> Object {
+        self.needs_reference = true; // `PyObject_Call` looks at it after the call as well
         if !self.whose.is_argument(receiver) {
             // SAFETY: a tuple, and a dict or NULL.
             return self
