@@ -7,6 +7,7 @@ import inspect
 import itertools
 import pickle
 import sys
+import weakref
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
@@ -264,6 +265,28 @@ def test_functions_of_one_def_are_patched_apart(cython: Any) -> None:
         with hotpatch(lambda value: "second", other):
             assert (one(1), other(1)) == (("new", (1,), {}), "second")
     assert (one(1), other(1)) == (("inner", "one", 1), ("inner", "other", 1))
+
+
+def test_a_patched_function_of_cython_lives_until_it_is_undone(cython: Any) -> None:
+    """Then neither that nor the replacement is kept, and another at its address is not patched."""
+
+    class Replacement:
+        def __call__(self, value: int) -> str:
+            return "new"
+
+    function, replacement = cython.make("gone"), Replacement()
+    gone, replacement_gone = weakref.ref(function), weakref.ref(replacement)
+    handle = hotpatch(replacement, function)
+    original = handle.original
+    del function, replacement
+    gc.collect()
+    assert handle.target is gone()
+    handle.undo()
+    assert original(1) == ("inner", "gone", 1)
+    del handle, original
+    gc.collect()
+    assert gone() is replacement_gone() is None
+    assert [cython.make(name)(1)[1] for name in "abc"] == ["a", "b", "c"]
 
 
 def test_a_replacement_can_undo_its_patch(cython: Any) -> None:
