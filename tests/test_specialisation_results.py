@@ -314,6 +314,23 @@ def test_a_hot_site_follows_to_c_code(site: Site) -> None:
     check(site, target, replacement, site.thing(target))
 
 
+def test_a_hot_coroutine_function_follows_to_c_code() -> None:
+    async def target(a: int) -> str:
+        return "old"
+
+    async def newer(a: int) -> str:
+        return "newer"
+
+    def run_to_its_end(a: int) -> Any:
+        try:
+            target(a).send(None)
+        except StopIteration as stop:
+            return stop.value
+
+    replacement = c_functions.builtin(newer, c_functions.SINGLE)
+    check(SITES["function"], target, replacement, run_to_its_end)
+
+
 def test_a_hot_hook_that_calls_its_original_follows_the_stack_below() -> None:
     site = SITES["function"]
     target = function("old", site)
