@@ -25,7 +25,7 @@ class Patch:
 
     Made by `hotpatch`. As a context manager it is undone on exit, exception or not. Dropping the
     handle leaves the patch applied. The handle keeps neither the target nor the replacement alive;
-    only of a method of a C type it keeps the target.
+    only of a method of a C type, or of a function of Cython, it keeps the target.
     """
 
     @property

@@ -33,7 +33,7 @@ impl Reference {
 ///
 /// Made by `hotpatch`. As a context manager it is undone on exit, exception or not. Dropping the
 /// handle leaves the patch applied. The handle keeps neither the target nor the replacement alive;
-/// only of a method of a C type it keeps the target.
+/// only of a method of a C type, or of a function of Cython, it keeps the target.
 #[pyclass(frozen, weakref, module = "hotpatch")]
 pub struct Patch {
     /// Patches are numbered in the order in which they are made. Set when the patch is in place:
