@@ -148,6 +148,7 @@ pub fn apply<'py>(
             };
             kind.check(wrapper.as_any(), replacement)?;
             install(&wrapper, replacement, options, |_| {
+                let replacement = &wrapper.unless_itself(replacement)?;
                 let function = as_function(replacement, kind)?;
                 Ok(wrapper.calling(&function, replacement)?)
             })
@@ -176,6 +177,7 @@ fn frozen<'py>(replacement: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>, Err
     Ok(match AnySite::new(replacement)? {
         Some(AnySite::Builtin(builtin)) => builtin.frozen()?,
         Some(AnySite::Method(method)) => method.frozen()?,
+        Some(AnySite::Wrapper(wrapper)) => wrapper.frozen()?,
         _ => replacement.clone(),
     })
 }

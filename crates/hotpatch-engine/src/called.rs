@@ -7,11 +7,12 @@ use pyo3::types::{PyDict, PyString, PyTuple, PyType};
 
 use crate::raw::builtin::Builtin;
 use crate::raw::function::Function;
+use crate::raw::lru_cache;
 use crate::raw::method::Method;
 use crate::site::Site;
 
 /// Looking inside objects inside objects ends somewhere: an object can hold itself.
-const DEEPEST: usize = 16;
+pub(crate) const DEEPEST: usize = 16;
 
 /// An object that can be called, and what a call of it runs.
 pub(crate) enum Called<'py> {
@@ -39,7 +40,7 @@ impl<'py> Called<'py> {
                 break;
             }
             if is_a(&callable, Type::Partial)? {
-                let inner = callable.getattr(intern!(py, "func"))?;
+                let inner = partial_field(&callable, intern!(py, "func"))?;
                 if bound == 0 {
                     in_partial.get_or_insert_with(|| inner.clone());
                 }
@@ -53,7 +54,10 @@ impl<'py> Called<'py> {
             } else if is_a(&callable, Type::StaticMethod)? {
                 callable = callable.getattr(intern!(py, "__func__"))?;
             } else if is_a(&callable, Type::Cache)? {
-                callable = callable.getattr("__wrapped__")?;
+                let Some(inner) = lru_cache::function(&callable)? else {
+                    break;
+                };
+                callable = inner;
             } else if let Ok(class) = callable.cast::<PyType>() {
                 let called = Self::of_class(class, bound)?;
                 if matches!(called, Self::Function(..)) {
@@ -81,11 +85,23 @@ impl<'py> Called<'py> {
         if !class.get_type().is(py.get_type::<PyType>()) {
             return Ok(Self::Unknown);
         }
-        let object = py.import("builtins")?.getattr("object")?;
-        for (made_by, other) in [("__init__", "__new__"), ("__new__", "__init__")] {
-            if class.getattr(other)?.is(object.getattr(other)?)
-                && let Some(function) = Function::new(&class.getattr(made_by)?)
-            {
+        let object = py.get_type::<PyAny>();
+        let (init, new) = (intern!(py, "__init__"), intern!(py, "__new__"));
+        for (made_by, other, made_by_new) in [(init, new, false), (new, init, true)] {
+            let (Some(made_by), Some(used)) =
+                (class_attribute(class, made_by)?, class_attribute(class, other)?)
+            else {
+                return Ok(Self::Unknown);
+            };
+            let is_inherited = class_attribute(&object, other)?.is_some_and(|it| it.is(&used));
+            // `__new__` stands in a class as a static method, which gets the class all the same.
+            let made_by = if made_by_new && is_a(&made_by, Type::StaticMethod)? {
+                made_by.getattr(intern!(py, "__func__"))?
+            } else {
+                made_by
+            };
+            let function = Function::new(&made_by);
+            if is_inherited && let Some(function) = function {
                 return Ok(Self::Function(function, bound + 1));
             }
         }
@@ -110,14 +126,39 @@ fn is_a(object: &Bound<'_, PyAny>, class: Type) -> PyResult<bool> {
         Type::Partial => ("functools", "partial"),
         Type::Cache => ("functools", "_lru_cache_wrapper"),
     };
-    object.is_instance(CLASSES[class as usize].import(object.py(), module, name)?)
+    let base = CLASSES[class as usize].import(object.py(), module, name)?;
+    // By its type: an object can say otherwise of itself.
+    let class = object.get_type();
+    if class.is(base) {
+        return Ok(true);
+    }
+    if !class.is_subclass(base)? {
+        return Ok(false);
+    }
+    // A subclass can do something else when it is called.
+    let call = intern!(object.py(), "__call__");
+    let (own, inherited) = (class_attribute(&class, call)?, class_attribute(base, call)?);
+    Ok(own.is_some_and(|own| inherited.is_some_and(|inherited| own.is(&inherited))))
+}
+
+/// A field of a partial object, whatever a subclass shows in its place.
+pub(crate) fn partial_field<'py>(
+    partial: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Bound<'py, PyAny>> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let class = CLASS.import(partial.py(), "functools", "partial")?;
+    if partial.get_type().is(class) {
+        return partial.getattr(name);
+    }
+    class.getattr(name)?.call_method1(intern!(partial.py(), "__get__"), (partial,))
 }
 
 /// How many arguments a partial object puts first, if that is all that it does.
 fn arguments_put_first(partial: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
     let py = partial.py();
-    let arguments = partial.getattr(intern!(py, "args"))?.cast_into::<PyTuple>()?;
-    if partial.getattr(intern!(py, "keywords"))?.len()? > 0 {
+    let arguments = partial_field(partial, intern!(py, "args"))?.cast_into::<PyTuple>()?;
+    if partial_field(partial, intern!(py, "keywords"))?.len()? > 0 {
         return Ok(None);
     }
     // It can keep a place for an argument of the call.

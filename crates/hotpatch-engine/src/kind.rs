@@ -6,7 +6,7 @@ use pyo3::exceptions::PySystemError;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-use crate::called::{Called, has_own};
+use crate::called::{Called, DEEPEST, has_own};
 use crate::error::{Error, describe};
 use crate::raw::builtin::Builtin;
 use crate::raw::code::flags;
@@ -80,18 +80,24 @@ impl Kind {
         if Builtin::new(callable).is_some() {
             return Ok(None);
         }
-        if let Some(kind) = Self::of_compiled(callable)? {
-            return Ok(Some(kind));
+        let mut callable = callable.clone();
+        for _ in 0..DEEPEST {
+            if let Some(kind) = Self::of_compiled(&callable)? {
+                return Ok(Some(kind));
+            }
+            if is_marked(&callable)? {
+                return Ok(Some(Self::Coroutine));
+            }
+            match Called::of(&callable)? {
+                Called::Function(function, _) => return Self::of_function(&function).map(Some),
+                Called::Partial(inner) => callable = inner,
+                Called::Unknown if callable.is_instance_of::<PyType>() => {
+                    return Ok(Some(Self::Plain));
+                }
+                Called::Unknown => return Ok(None),
+            }
         }
-        if is_marked(callable)? {
-            return Ok(Some(Self::Coroutine));
-        }
-        match Called::of(callable)? {
-            Called::Function(function, _) => Self::of_function(&function).map(Some),
-            Called::Partial(inner) => Self::of_callable(&inner),
-            Called::Unknown if callable.is_instance_of::<PyType>() => Ok(Some(Self::Plain)),
-            Called::Unknown => Ok(None),
-        }
+        Ok(None)
     }
 
     /// The kind of a function that Cython made, if it tells.

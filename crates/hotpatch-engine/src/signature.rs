@@ -8,7 +8,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyType};
 
-use crate::called::{Called, static_attribute};
+use crate::called::{Called, partial_field, static_attribute};
 use crate::raw::builtin::Builtin;
 use crate::raw::code::flags;
 use crate::raw::function::Function;
@@ -79,6 +79,16 @@ impl<'py> Signature<'py> {
             // What `inspect` makes of a partial object is right if it is right for what is inside.
             Called::Partial(inner) => match Called::of(&inner)? {
                 Called::Function(function, _) if !declares_signature(function.as_any())? => {
+                    let Some(inner) = Self::of_function(&function)? else {
+                        return Ok(None);
+                    };
+                    let keywords = partial_field(callable, intern!(callable.py(), "keywords"))?;
+                    // `inspect` takes such a parameter away, but the keyword goes into `**kwargs`.
+                    for Parameter { name, kind, .. } in &inner.parameters {
+                        if *kind == POSITIONAL_ONLY && keywords.contains(name)? {
+                            return Ok(None);
+                        }
+                    }
                     Self::shown_by(callable)
                 }
                 _ => Ok(None),
@@ -100,17 +110,19 @@ impl<'py> Signature<'py> {
         let py = function.as_any().py();
         let globals = Some(function.as_any().getattr(intern!(py, "__globals__"))?);
         let body = function.body()?;
-        if body.has_annotations() {
-            let shown = Self::shown_by(function.as_any())?;
-            return Ok(shown.map(|signature| Self { globals, ..signature }));
-        }
         let Some(code) = body.code() else {
             return Ok(None);
         };
         let number = |name: &Bound<'py, PyString>| code.getattr(name)?.extract::<usize>();
+        let positional = number(intern!(py, "co_argcount"))?;
+        // `inspect` is not prepared for more defaults than parameters.
+        let has_more = body.defaults().is_some_and(|defaults| defaults.len() > positional);
+        if body.has_annotations() && !has_more {
+            let shown = Self::shown_by(function.as_any())?;
+            return Ok(shown.map(|signature| Self { globals, ..signature }));
+        }
         let flags = flags(code)?;
-        let (only_positional, positional) =
-            (number(intern!(py, "co_posonlyargcount"))?, number(intern!(py, "co_argcount"))?);
+        let only_positional = number(intern!(py, "co_posonlyargcount"))?;
         let keywords = number(intern!(py, "co_kwonlyargcount"))?;
         // Their order in the code: positional, keywords, `*args`, `**kwargs`.
         let names: Vec<String> = code.getattr(intern!(py, "co_varnames"))?.extract()?;

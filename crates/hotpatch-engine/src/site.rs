@@ -7,7 +7,7 @@ use crate::bypassed;
 use crate::patch::Reference;
 use crate::raw::builtin::Builtin;
 use crate::raw::function::Function;
-use crate::raw::method::Method;
+use crate::raw::method::{self, Method};
 use crate::stack::Stack;
 use crate::wrapper::Wrapper;
 
@@ -25,6 +25,11 @@ pub(crate) trait Stored: Sized {
 
     /// Everything that the garbage collector has to know of.
     fn references(&self, visit: impl FnMut(&Py<PyAny>));
+
+    /// Gives up an original. This can run Python code.
+    fn discard(original: Bound<'_, PyAny>) {
+        drop(original);
+    }
 }
 
 /// For objects whose calls can be led elsewhere: where to. `None` is what the object does by itself.
@@ -49,6 +54,10 @@ impl Stored for Option<Py<PyAny>> {
 
     fn references(&self, visit: impl FnMut(&Py<PyAny>)) {
         self.iter().for_each(visit);
+    }
+
+    fn discard(original: Bound<'_, PyAny>) {
+        method::discard(original);
     }
 }
 

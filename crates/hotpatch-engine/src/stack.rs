@@ -34,7 +34,17 @@ pub(crate) struct Layer<B> {
 #[must_use = "dropping this can run Python code: say where"]
 struct Retired<'py, B: Stored> {
     _patch: (Bound<'py, Patch>, Option<Bound<'py, Patch>>),
-    _bodies: (Bound<'py, PyAny>, B::Body<'py>, Option<Bound<'py, PyAny>>),
+    bodies: Option<(Bound<'py, PyAny>, B::Body<'py>)>,
+    original: Option<Bound<'py, PyAny>>,
+}
+
+impl<B: Stored> Drop for Retired<'_, B> {
+    fn drop(&mut self) {
+        drop(self.bodies.take()); // the replacement may have the original
+        if let Some(original) = self.original.take() {
+            B::discard(original);
+        }
+    }
 }
 
 impl<B: Stored> Layer<B> {
@@ -46,7 +56,8 @@ impl<B: Stored> Layer<B> {
         let original = original.map(|original| original.into_bound(py));
         Retired {
             _patch: (patch.into_bound(py), listed),
-            _bodies: (replacement.into_bound(py), body.into_bound(py), original),
+            bodies: Some((replacement.into_bound(py), body.into_bound(py))),
+            original,
         }
     }
 }

@@ -4,7 +4,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyType};
 
 use crate::bypassed;
-use crate::called::{class_attribute, static_attribute};
+use crate::called::{DEEPEST, class_attribute, static_attribute};
 use crate::error::Error;
 use crate::raw::builtin::Builtin;
 use crate::raw::function::Function;
@@ -31,6 +31,11 @@ pub(crate) struct FunctionTarget<'py> {
 impl<'py> Target<'py> {
     /// Finds the function inside of a function, method, classmethod, staticmethod or property.
     pub(crate) fn resolve(named: &Bound<'py, PyAny>) -> Result<Self, Error> {
+        Self::resolve_within(named, DEEPEST)
+    }
+
+    /// Looks inside so many times.
+    fn resolve_within(named: &Bound<'py, PyAny>, depth: usize) -> Result<Self, Error> {
         if let Some(function) = Function::new(named) {
             layout::check_entry(&function)?;
             return Ok(Self::Function(FunctionTarget { function, receiver: None }));
@@ -43,7 +48,7 @@ impl<'py> Target<'py> {
         let builtins = py.import("builtins")?;
         let method = py.import("types")?.getattr("MethodType")?;
         if named.is_instance(&method)? {
-            let mut target = Self::resolve_inside(named, "__func__")?;
+            let mut target = Self::resolve_inside(named, "__func__", depth)?;
             if let Self::Function(function) = &mut target {
                 function.receiver = Some(named.getattr("__self__")?);
             }
@@ -51,11 +56,11 @@ impl<'py> Target<'py> {
         }
         // What pybind11 puts into its classes: `PyInstanceMethod_Type`, which Python has no name for.
         if named.get_type().fully_qualified_name()? == "instancemethod" {
-            return Self::resolve_inside(named, "__func__");
+            return Self::resolve_inside(named, "__func__", depth);
         }
         for class in ["classmethod", "staticmethod"] {
             if named.is_instance(&builtins.getattr(class)?)? {
-                return Self::resolve_inside(named, "__func__");
+                return Self::resolve_inside(named, "__func__", depth);
             }
         }
         if named.is_instance(&builtins.getattr("property")?)? {
@@ -66,10 +71,10 @@ impl<'py> Target<'py> {
                     "name its setter or deleter, as in K.p.fset",
                 ));
             }
-            return Self::resolve_inside(named, "fget");
+            return Self::resolve_inside(named, "fget", depth);
         }
         if named.is_instance(&py.import("functools")?.getattr("cached_property")?)? {
-            return Self::resolve_inside(named, "func");
+            return Self::resolve_inside(named, "func", depth);
         }
         Self::of_site(named)
     }
@@ -106,8 +111,16 @@ impl<'py> Target<'py> {
         }
     }
 
-    fn resolve_inside(named: &Bound<'py, PyAny>, attribute: &str) -> Result<Self, Error> {
-        Self::resolve(&named.getattr(attribute)?)
+    fn resolve_inside(
+        named: &Bound<'py, PyAny>,
+        attribute: &str,
+        depth: usize,
+    ) -> Result<Self, Error> {
+        let Some(depth) = depth.checked_sub(1) else {
+            let why = "there is one object inside another, again and again";
+            return Err(Error::refused(named, why, "name the function"));
+        };
+        Self::resolve_within(&named.getattr(attribute)?, depth)
     }
 }
 

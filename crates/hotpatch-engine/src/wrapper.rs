@@ -11,9 +11,13 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::sync::PyOnceLock;
+#[cfg(not(Py_3_12))]
+use pyo3::types::PyList;
 use pyo3::types::{IntoPyDict, PyDict, PyTuple, PyType, PyWeakrefReference};
 
+use crate::called::partial_field;
 use crate::farewell;
+use crate::raw::attributes::attributes_of;
 use crate::raw::function::Function;
 use crate::raw::lru_cache;
 use crate::site::{self, Install as _, Site, Stored};
@@ -161,7 +165,10 @@ impl<'py> Wrapper<'py> {
     pub(crate) fn function(&self) -> PyResult<Option<Bound<'py, PyAny>>> {
         match self.kind {
             Kind::Cache => lru_cache::function(&self.object),
-            _ => self.object.getattr(intern!(self.object.py(), "func")).map(Some),
+            Kind::Partial => {
+                partial_field(&self.object, intern!(self.object.py(), "func")).map(Some)
+            }
+            Kind::PartialMethod => self.attributes()?.get_item("func"),
         }
     }
 
@@ -185,55 +192,118 @@ impl<'py> Wrapper<'py> {
         Ok([function, Some(arguments.into_any()), Some(keywords.into_any())])
     }
 
+    /// Its `__dict__`, whatever a subclass shows in its place.
+    fn attributes(&self) -> PyResult<Bound<'py, PyDict>> {
+        attributes_of(&self.object)
+    }
+
     fn state(&self) -> PyResult<Fields<'py>> {
         let py = self.object.py();
-        let get = |name| self.object.getattr(name).map(Some);
+        let get = |name| partial_field(&self.object, name).map(Some);
         Ok(match self.kind {
             Kind::Cache => {
-                [self.function()?, self.object.getattr_opt(intern!(py, "__wrapped__"))?, None]
+                let wrapped = self.attributes()?.get_item(intern!(py, "__wrapped__"))?;
+                [self.function()?, wrapped, None]
             }
-            _ => [self.function()?, get(intern!(py, "args"))?, get(intern!(py, "keywords"))?],
+            Kind::Partial => {
+                [self.function()?, get(intern!(py, "args"))?, get(intern!(py, "keywords"))?]
+            }
+            Kind::PartialMethod => {
+                let attributes = self.attributes()?;
+                let get = |name| attributes.get_item(name);
+                [
+                    get(intern!(py, "func"))?,
+                    get(intern!(py, "args"))?,
+                    get(intern!(py, "keywords"))?,
+                ]
+            }
         })
     }
 
-    fn set_state(&self, state: &Fields<'py>) -> PyResult<()> {
-        static SET: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    /// Makes what giving it a state needs, so that nothing can run or fail in the middle of that.
+    fn ready<'a>(&self, state: &'a Fields<'py>) -> PyResult<Ready<'a, 'py>> {
         let py = self.object.py();
-        let [function, second, third] = state;
+        let call = if self.kind == Kind::Partial {
+            let [function, arguments, keywords] = state;
+            let state = (function, arguments, keywords, self.attributes()?).into_pyobject(py)?;
+            Some((setter(py)?, (&self.object, state).into_pyobject(py)?))
+        } else {
+            None
+        };
+        Ok(Ready { state, attributes: self.attributes()?, call })
+    }
+
+    fn set_state(&self, Ready { state, attributes, call }: Ready<'_, 'py>) -> PyResult<()> {
+        let py = self.object.py();
         match self.kind {
             Kind::Cache => {
-                let old = match function {
-                    Some(function) => lru_cache::replace(&self.object, function.clone()),
-                    None => None,
-                };
-                match second {
-                    Some(wrapped) => self.object.setattr(intern!(py, "__wrapped__"), wrapped)?,
-                    None => self.object.delattr(intern!(py, "__wrapped__"))?,
+                let name = intern!(py, "__wrapped__");
+                match &state[1] {
+                    Some(wrapped) => attributes.set_item(name, wrapped)?,
+                    None if attributes.contains(name)? => attributes.del_item(name)?,
+                    None => {}
                 }
-                drop(old); // somebody else has a reference: see `Install`
+                if let Some(function) = &state[0] {
+                    // Somebody else has a reference to the old one: see `Install`.
+                    drop(lru_cache::replace(&self.object, function.clone()));
+                }
             }
             Kind::Partial => {
-                let attributes = self.object.getattr(intern!(py, "__dict__"))?;
-                let whole = (function, second, third, attributes).into_pyobject(py)?;
-                let set = SET.get_or_try_init(py, || {
-                    let class = class_of(py, Kind::Partial)?;
-                    class.getattr("__setstate__").map(Bound::unbind)
-                })?;
-                set.bind(py).call1((&self.object, whole))?;
+                if let Some((set, arguments)) = call {
+                    set.call1(arguments)?;
+                }
             }
             Kind::PartialMethod => {
                 let names = [intern!(py, "func"), intern!(py, "args"), intern!(py, "keywords")];
                 for (name, field) in names.into_iter().zip(state) {
-                    self.object.setattr(name, field)?;
+                    attributes.set_item(name, field)?;
                 }
             }
         }
         Ok(())
     }
 
+    /// What a call of a partial object does now, in a form that does not change when it is patched. A cache
+    /// is called as it is: it counts its calls.
+    pub(crate) fn frozen(&self) -> PyResult<Bound<'py, PyAny>> {
+        let class = class_of(self.object.py(), Kind::Partial)?;
+        if self.object.get_type().is(class) {
+            return Ok(self.twin(self.state()?)?.object);
+        }
+        Ok(self.object.clone())
+    }
+
+    /// A replacement, or what does the same if it is this wrapper itself, which is going to change.
+    pub(crate) fn unless_itself(
+        &self,
+        replacement: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if replacement.is(&self.object) {
+            return Ok(self.twin(self.state()?)?.object);
+        }
+        Ok(replacement.clone())
+    }
+
     fn address(&self) -> usize {
         self.object.as_ptr().addr()
     }
+}
+
+/// What is needed to give a wrapper a state.
+struct Ready<'a, 'py> {
+    state: &'a Fields<'py>,
+    attributes: Bound<'py, PyDict>,
+    /// A function to call, and its arguments.
+    call: Option<(&'a Bound<'py, PyAny>, Bound<'py, PyTuple>)>,
+}
+
+/// `functools.partial.__setstate__`
+fn setter(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static SET: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let set = SET.get_or_try_init(py, || {
+        class_of(py, Kind::Partial)?.getattr("__setstate__").map(Bound::unbind)
+    })?;
+    Ok(set.bind(py))
 }
 
 /// Whether two states hold the same objects.
@@ -299,12 +369,15 @@ impl<'py> Site<'py> for Wrapper<'py> {
         let function = &body[0];
         let object = match self.kind {
             Kind::Cache => {
-                let settings = if let Some(tell) = self.object.getattr_opt("cache_parameters")? {
-                    tell.call0()?.cast_into::<PyDict>()?
-                } else {
-                    let size = self.object.call_method0("cache_info")?.getattr("maxsize")?;
-                    [("maxsize", size)].into_py_dict(py)?
-                };
+                let size = self.object.call_method0("cache_info")?.getattr("maxsize")?;
+                let settings = [("maxsize", &size)].into_py_dict(py)?;
+                // Another decorator can have brought those of another cache along.
+                if let Some(tell) = self.attributes()?.get_item("cache_parameters")?
+                    && let Ok(told) = tell.call0()?.cast_into::<PyDict>()
+                    && told.get_item("maxsize")?.is_some_and(|told| told.eq(&size).unwrap_or(false))
+                {
+                    settings.update(told.as_mapping())?;
+                }
                 let cache = functools.getattr("lru_cache")?.call((), Some(&settings))?;
                 let twin = cache.call1((function,))?;
                 // Its identity. `__wrapped__`, which this sets too, is a part of the body.
@@ -325,6 +398,9 @@ impl<'py> Site<'py> for Wrapper<'py> {
         has_stack: bool,
         _cells: Option<&Bound<'py, PyTuple>>,
     ) -> PyResult<Install<'py>> {
+        let seen = seen?;
+        #[cfg(not(Py_3_12))]
+        leave_to_the_collector(&seen)?;
         let holder = if has_stack {
             let function = state[0].as_ref().and_then(Function::new);
             let kept =
@@ -335,8 +411,26 @@ impl<'py> Site<'py> for Wrapper<'py> {
         } else {
             None
         };
-        Ok(Install { wrapper: self.clone(), seen: seen?, state, holder })
+        let Ready { attributes, call, .. } = self.ready(&state)?;
+        let call = call.map(|(set, arguments)| (set.clone(), arguments));
+        Ok(Install { wrapper: self.clone(), seen, state, attributes, call, holder })
     }
+}
+
+/// Keeps a function of ours, which a wrapper is going to lose, until the next collection.
+///
+/// What calls the function in a wrapper only borrows it until the function's frame has it, and before that a
+/// tuple is made for the names of keywords (`_PyStack_UnpackDict`, Objects/call.c). Until 3.11 that can run
+/// finalizers, and those can undo the patch.
+#[cfg(not(Py_3_12))]
+fn leave_to_the_collector(seen: &Fields<'_>) -> PyResult<()> {
+    if let Some(function) = seen[0].as_ref().and_then(Function::new)
+        && function.kept().iter().any(PyAnyMethods::is_instance_of::<Holder>)
+    {
+        let cycle = PyList::new(function.as_any().py(), [function.as_any()])?;
+        cycle.append(&cycle)?;
+    }
+    Ok(())
 }
 
 /// A state that is ready to be given to a wrapper. It owns what the wrapper has until then.
@@ -344,6 +438,8 @@ pub(crate) struct Install<'py> {
     wrapper: Wrapper<'py>,
     seen: Fields<'py>,
     state: Fields<'py>,
+    attributes: Bound<'py, PyDict>,
+    call: Option<(Bound<'py, PyAny>, Bound<'py, PyTuple>)>,
     /// What keeps its stack, and weak references to that and to the wrapper.
     holder: Option<(Bound<'py, Holder>, Reference<'py>, Reference<'py>)>,
 }
@@ -359,8 +455,11 @@ pub(crate) struct Replaced<'py> {
 impl<'py> site::Install<State> for Install<'py> {
     type Replaced = Replaced<'py>;
 
+    /// Gives the wrapper what it has already. If that does not fail, `commit` does not either, and what is
+    /// made when it is first used is there.
     fn announce(&self) -> PyResult<()> {
-        Ok(())
+        let ready = self.wrapper.ready(&self.seen)?;
+        if self.is_current() { self.wrapper.set_state(ready) } else { Ok(()) }
     }
 
     fn is_current(&self) -> bool {
@@ -373,8 +472,12 @@ impl<'py> site::Install<State> for Install<'py> {
     }
 
     fn commit(self, stack: Option<Box<Stack>>) -> Replaced<'py> {
-        let Self { wrapper, seen, state, holder } = self;
+        let Self { wrapper, seen, state, attributes, call, holder } = self;
         let py = wrapper.object.py();
+        let call = call.as_ref().map(|(set, arguments)| (set, arguments.clone()));
+        if let Err(error) = wrapper.set_state(Ready { state: &state, attributes, call }) {
+            error.write_unraisable(py, Some(&wrapper.object));
+        }
         let before = if let Some((holder, weak, watch)) = holder {
             holder.get().replace(stack);
             let held = Held { holder: weak.unbind(), watch: watch.unbind() };
@@ -382,9 +485,6 @@ impl<'py> site::Install<State> for Install<'py> {
         } else {
             patched().remove(&wrapper.address())
         };
-        if let Err(error) = wrapper.set_state(&state) {
-            error.write_unraisable(py, Some(&wrapper.object));
-        }
         let held = before.map(|held| (held.holder.into_bound(py), held.watch.into_bound(py)));
         Replaced { _seen: seen, _held: held }
     }

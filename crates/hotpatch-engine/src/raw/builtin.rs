@@ -7,6 +7,7 @@ use std::ffi::{CStr, CString, c_int};
 use std::mem::offset_of;
 use std::ptr;
 
+use pyo3::exceptions::PySystemError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyTuple};
@@ -162,55 +163,56 @@ impl<'py> Builtin<'py> {
 
     /// The detour for this object: the one that it has, or a new one.
     fn make_detour(&self) -> PyResult<&'static Detour> {
-        if let Some(detour) = self.known_detour() {
-            let Object { definition, entry, .. } = self.fields();
-            let is_as_before = detour.own_definition.get() == definition.get()
-                && detour.own_entry.get().map(|it| it as usize)
-                    == entry.get().map(|it| it as usize);
-            if !self.points_to(detour) && !is_as_before {
-                self.adopt(detour)?;
+        if self.known_detour().is_none() {
+            let watch = farewell::watch(&self.0, detour::forget)?;
+            let mut detours = detours();
+            // A finalizer that ran meanwhile can have patched it.
+            if !detours.held.contains_key(&self.address()) {
+                let detour = detours.unused.pop().unwrap_or_else(Detour::make);
+                detour.own_definition.set(ptr::null_mut());
+                detour.is_shared.set(self.is_shared());
+                // SAFETY: this thread is attached, so it has an interpreter.
+                detour.interpreter.set(unsafe { ffi::PyInterpreterState_Get() });
+                detours.held.insert(self.address(), Held { detour, watch: watch.unbind() });
             }
-            return Ok(detour);
         }
-        let watch = farewell::watch(&self.0, detour::forget)?;
-        let unused = detours().unused.pop();
-        let detour = unused.unwrap_or_else(Detour::make);
-        let adopted = self.adopt(detour);
-        let mut detours = detours();
-        // A finalizer that ran meanwhile can have patched it.
-        let known = detours.held.get(&self.address()).map(|held| held.detour);
-        if known.is_some() || adopted.is_err() {
-            detours.unused.push(detour);
-            let unpatched = detour.unpatched.replace(ptr::null_mut());
-            drop(detours);
-            // SAFETY: the detour has given up this reference. It can be NULL.
-            drop(unsafe { Bound::from_owned_ptr_or_opt(self.0.py(), unpatched) });
-            return adopted.map(|()| known.unwrap_or(detour));
-        }
-        detour.is_shared.set(self.is_shared());
-        // SAFETY: this thread is attached, so it has an interpreter.
-        detour.interpreter.set(unsafe { ffi::PyInterpreterState_Get() });
-        detours.held.insert(self.address(), Held { detour, watch: watch.unbind() });
+        let detour = self.known_detour().ok_or_else(|| PySystemError::new_err("no detour"))?;
+        self.adopt(detour)?;
         Ok(detour)
     }
 
-    /// Makes a detour, to which the object does not point, for what the object is now.
+    /// Makes its detour fit for what the object is now, unless it points there.
     fn adopt(&self, detour: &Detour) -> PyResult<()> {
-        let own_definition = self.fields().definition.get();
+        if self.points_to(detour) {
+            return Ok(());
+        }
+        let Object { definition, entry, .. } = self.fields();
+        let (own_definition, own_entry) = (definition.get(), entry.get());
+        let address = |entry: Option<ffi::vectorcallfunc>| entry.map(|it| it as usize);
+        let is_as_before = detour.own_definition.get() == own_definition
+            && address(detour.own_entry.get()) == address(own_entry);
         // SAFETY: a definition lives as long as the objects that point to it, and `self` does.
         let mut definition = unsafe { own_definition.read() };
-        let doc = self.doc_with_signature(&definition)?;
-        if let Some(doc) = &doc {
-            definition.ml_doc = doc.as_ptr();
+        let doc = if is_as_before { None } else { self.doc_with_signature(&definition)? };
+        let is_shared = detour.is_shared.get();
+        let unpatched = is_shared.then(|| self.with_definition(own_definition)).transpose()?;
+        // What has run meanwhile can have patched it.
+        if self.points_to(detour) {
+            return Ok(());
         }
-        definition.ml_flags = definition.ml_flags & !CONVENTIONS | ffi::METH_KEYWORDS;
-        let unpatched = self.with_definition(own_definition)?.0;
-        detour.definition.set(definition);
-        detour.own_definition.set(own_definition);
-        detour.own_entry.set(self.fields().entry.get());
-        detour.doc.set(doc);
-        let unpatched = detour.unpatched.replace(unpatched.into_ptr());
-        // SAFETY: the detour has given up this reference. It is NULL the first time.
+        if !is_as_before {
+            if let Some(doc) = &doc {
+                definition.ml_doc = doc.as_ptr();
+            }
+            definition.ml_flags = definition.ml_flags & !CONVENTIONS | ffi::METH_KEYWORDS;
+            detour.definition.set(definition);
+            detour.own_definition.set(own_definition);
+            detour.own_entry.set(own_entry);
+            detour.doc.set(doc);
+        }
+        let unpatched = unpatched.map_or(ptr::null_mut(), |unpatched| unpatched.0.into_ptr());
+        let unpatched = detour.unpatched.replace(unpatched);
+        // SAFETY: the detour has given up this reference. It can be NULL.
         drop(unsafe { Bound::from_owned_ptr_or_opt(self.0.py(), unpatched) });
         Ok(())
     }
@@ -316,7 +318,7 @@ pub(crate) struct Install<'py> {
 }
 
 impl<'py> site::Install<StoredCallable> for Install<'py> {
-    type Replaced = Callable<'py>;
+    type Replaced = [Callable<'py>; 2];
 
     fn announce(&self) -> PyResult<()> {
         optimizer::forget_traces(self.builtin.0.py());
@@ -334,9 +336,10 @@ impl<'py> site::Install<StoredCallable> for Install<'py> {
         self.builtin.detour()?.stack.take()
     }
 
-    fn commit(self, stack: Option<Box<Stack>>) -> Callable<'py> {
+    fn commit(self, stack: Option<Box<Stack>>) -> [Callable<'py>; 2] {
         let Self { builtin, callable, detour, .. } = self;
         let object = builtin.fields();
+        let (old, mut unpatched) = (builtin.detour(), ptr::null_mut());
         let old = if let (Some(detour), Some(callable)) = (detour, callable) {
             detour.stack.set(stack);
             detour.callable_entry.set(entry_of(&callable));
@@ -348,13 +351,15 @@ impl<'py> site::Install<StoredCallable> for Install<'py> {
             object.definition.set(detour.as_definition());
             object.entry.set(Some(entry));
             old
-        } else if let Some(detour) = builtin.detour() {
+        } else if let Some(detour) = old {
             detour::leave(object, detour);
+            // It refers to what the object is bound to, which may refer to the object.
+            unpatched = detour.unpatched.replace(ptr::null_mut());
             detour.callable.replace(ptr::null_mut())
         } else {
             ptr::null_mut()
         };
-        // SAFETY: the detour owned it, if it is not NULL, and has given it up.
-        unsafe { Bound::from_owned_ptr_or_opt(builtin.0.py(), old) }
+        // SAFETY: the detour owned both, if they are not NULL, and has given them up.
+        [old, unpatched].map(|it| unsafe { Bound::from_owned_ptr_or_opt(builtin.0.py(), it) })
     }
 }

@@ -193,6 +193,7 @@ impl<'py> Method<'py> {
 
     /// The slot of its definition.
     fn claim(&self) -> PyResult<usize> {
+        sweep(self.object.py());
         pool::claim(self.definition).ok_or_else(|| {
             PyErr::from(Error::patch(format!(
                 "{} C methods are patched already, and there is no place for more; undo some",
@@ -203,9 +204,61 @@ impl<'py> Method<'py> {
 
     /// What a call of it does now, in a form that does not change when it is patched.
     pub(crate) fn frozen(&self) -> PyResult<Bound<'py, PyAny>> {
-        match self.body()? {
-            Some(callable) => Ok(callable),
-            None => Ok(self.unpatched(copy_for_all(self.own_definition()))?.object),
+        if let Some(callable) = self.body()? {
+            return Ok(callable);
+        }
+        // The method may be patched for all receivers.
+        if let (Form::Bound(receiver), Some(index)) = (&self.form, self.slot())
+            && let Some(callable) = pool::callable_for(index, receiver.as_ptr())
+        {
+            let py = self.object.py();
+            // SAFETY: the slot owns it.
+            let callable = unsafe { Bound::from_borrowed_ptr(py, callable) };
+            return py.import("types")?.getattr("MethodType")?.call1((callable, receiver));
+        }
+        Ok(self.unpatched(copy_for_all(self.own_definition()))?.object)
+    }
+}
+
+/// The originals of undone patches whose calls go elsewhere, and which somebody may still have.
+///
+/// There is no way to hear that a descriptor goes. So from time to time it is looked whether any of them is
+/// nobody else's.
+static LEFT: Mutex<Vec<Py<PyAny>>> = Mutex::new(Vec::new());
+
+/// Gives up an original: its slot becomes free when nobody has it any more.
+pub(crate) fn discard(original: Bound<'_, PyAny>) {
+    let index = Method::new(&original).and_then(|method| pool::find(method.definition));
+    if index.is_some_and(pool::is_in_use) {
+        let py = original.py();
+        LEFT.lock().unwrap_or_else(PoisonError::into_inner).push(original.unbind());
+        sweep(py);
+    }
+}
+
+fn sweep(py: Python<'_>) {
+    let mut left = std::mem::take(&mut *LEFT.lock().unwrap_or_else(PoisonError::into_inner));
+    if left.is_empty() {
+        return;
+    }
+    let mut released = Vec::new();
+    left.retain(|original| {
+        // SAFETY: a live object.
+        let is_ours_alone = unsafe { ffi::Py_REFCNT(original.as_ptr()) } == 1;
+        if is_ours_alone {
+            released.push(original.clone_ref(py));
+        }
+        !is_ours_alone
+    });
+    LEFT.lock().unwrap_or_else(PoisonError::into_inner).append(&mut left);
+    for original in released {
+        if let Some(method) = Method::new(original.bind(py))
+            && let Some(index) = pool::find(method.definition)
+        {
+            let callable = pool::with_route(index, method.whose(), |route| route.callable.take());
+            pool::connect(index);
+            // SAFETY: the slot owned it, and has given it up.
+            drop(callable.map(|it| unsafe { Bound::from_owned_ptr(py, it.as_ptr()) }));
         }
     }
 }

@@ -7,6 +7,7 @@
 
 #![allow(unsafe_code, reason = "see the module's documentation")]
 
+pub(crate) mod attributes;
 pub(crate) mod audit;
 pub(crate) mod builtin;
 mod call;

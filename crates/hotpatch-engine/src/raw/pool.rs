@@ -223,6 +223,16 @@ fn is_same(one: ffi::PyMethodDefPointer, other: ffi::PyMethodDefPointer) -> bool
     ptr::fn_addr_eq(one, other)
 }
 
+/// What a call for `receiver` goes to, with the receiver as its first argument.
+pub(super) fn callable_for(index: usize, receiver: Object) -> Option<Object> {
+    route(index, receiver).filter(|it| it.whose.is_argument(receiver)).map(|it| it.callable)
+}
+
+/// Whether there is a route for anyone.
+pub(super) fn is_in_use(index: usize) -> bool {
+    SLOTS.0[index].is_in_use()
+}
+
 /// The C function itself.
 pub(super) fn own(index: usize) -> ffi::PyMethodDefPointer {
     SLOTS.0[index].own()
@@ -313,34 +323,36 @@ impl Detour {
         arguments: Object,
         keywords: Object,
     ) -> Object {
-        self.needs_reference = true; // `PyObject_Call` looks at it after the call as well
-        if !self.whose.is_argument(receiver) {
+        // It is looked at after the call as well, and making a tuple can run finalizers (until 3.11).
+        self.needs_reference = true;
+        self.keeping(|| {
+            if !self.whose.is_argument(receiver) {
+                // SAFETY: a tuple, and a dict or NULL.
+                return unsafe { ffi::PyObject_Call(self.callable, arguments, keywords) };
+            }
+            // SAFETY: CPython passes a tuple.
+            let count = unsafe { ffi::PyTuple_GET_SIZE(arguments) };
+            // SAFETY: this thread has the GIL.
+            let all = unsafe { ffi::PyTuple_New(count + 1) };
+            if all.is_null() {
+                return all;
+            }
+            for index in 0..=count {
+                let item = match index {
+                    0 => receiver,
+                    // SAFETY: `index - 1` is below the length of the tuple.
+                    _ => unsafe { ffi::PyTuple_GET_ITEM(arguments, index - 1) },
+                };
+                // SAFETY: a live object.
+                unsafe { ffi::Py_INCREF(item) };
+                // SAFETY: a new tuple of that length, which takes over the reference.
+                unsafe { ffi::PyTuple_SET_ITEM(all, index, item) };
+            }
             // SAFETY: a tuple, and a dict or NULL.
-            return self
-                .keeping(|| unsafe { ffi::PyObject_Call(self.callable, arguments, keywords) });
-        }
-        // SAFETY: CPython passes a tuple.
-        let count = unsafe { ffi::PyTuple_GET_SIZE(arguments) };
-        // SAFETY: this thread has the GIL.
-        let all = unsafe { ffi::PyTuple_New(count + 1) };
-        if all.is_null() {
-            return all;
-        }
-        for index in 0..=count {
-            let item = match index {
-                0 => receiver,
-                // SAFETY: `index - 1` is below the length of the tuple.
-                _ => unsafe { ffi::PyTuple_GET_ITEM(arguments, index - 1) },
-            };
-            // SAFETY: a live object.
-            unsafe { ffi::Py_INCREF(item) };
-            // SAFETY: a new tuple of that length, which takes over the reference.
-            unsafe { ffi::PyTuple_SET_ITEM(all, index, item) };
-        }
-        // SAFETY: a tuple, and a dict or NULL.
-        let result = self.keeping(|| unsafe { ffi::PyObject_Call(self.callable, all, keywords) });
-        // SAFETY: the reference from `PyTuple_New`.
-        unsafe { ffi::Py_DECREF(all) };
-        result
+            let result = unsafe { ffi::PyObject_Call(self.callable, all, keywords) };
+            // SAFETY: the reference from `PyTuple_New`.
+            unsafe { ffi::Py_DECREF(all) };
+            result
+        })
     }
 }
