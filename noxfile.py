@@ -46,7 +46,7 @@ def torture(session: nox.Session) -> None:
 def jit(session: nox.Session) -> None:
     """Run the tests of call sites, and of what is written in C, with the compiler on."""
     install(session)
-    names = ["builtins", "c_methods", "compiled", "specialisation", "survey", "wrappers"]
+    names = ["builtins", "c_methods", "reentry_in_c", "specialisation", "wrappers"]
     found = sorted(path for name in names for path in Path("tests").glob(f"test_{name}*.py"))
     tests = map(str, found)
     session.run("python", "-m", "pytest", *tests, *session.posargs, env={"PYTHON_JIT": "1"})
