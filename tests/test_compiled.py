@@ -387,7 +387,7 @@ def test_many_patches_and_undos_keep_no_memory(tool: str, request: pytest.Fixtur
     gc.collect()
     single = module.single
     before, references = sys.getallocatedblocks(), sys.getrefcount(single)
-    rounds(20_000)
+    rounds(4_000)
     gc.collect()
     assert sys.getallocatedblocks() - before < 200
     assert sys.getrefcount(single) == references
