@@ -41,7 +41,8 @@ pub(super) struct Detour {
     pub(super) own_entry: Cell<Option<ffi::vectorcallfunc>>,
     /// What the definition has for a doc, if it is not the object's own.
     pub(super) doc: Cell<Option<CString>>,
-    /// An object with the same C function that never changes, for other interpreters.
+    /// An object with the same C function that never changes, for other interpreters; NULL while the object
+    /// does not point here, or if there can be no such calls.
     pub(super) unpatched: Cell<*mut ffi::PyObject>,
     /// Whether there can be calls in other interpreters than this.
     pub(super) is_shared: Cell<bool>,
@@ -141,16 +142,17 @@ unsafe extern "C" fn enter<const IS_SHARED: bool, const NEEDS_REFERENCE: bool>(
     let object = unsafe { &*function.cast::<Object>() };
     // SAFETY: only an object that points to a detour has this entry.
     let detour = unsafe { &*object.definition.get().cast::<Detour>() };
+    let (mut callable, mut entry) = (detour.callable.get(), detour.callable_entry.get());
+    let mut is_elsewhere = false;
     if IS_SHARED {
         // SAFETY: who calls has the GIL, and so an interpreter.
         let interpreter = unsafe { ffi::PyInterpreterState_Get() };
-        if interpreter != detour.interpreter.get() {
-            // SAFETY: the detour owns it until the object goes, and arguments are passed on as they came.
-            return unsafe { call_any(detour.unpatched.get(), arguments, count, keywords) };
+        is_elsewhere = interpreter != detour.interpreter.get();
+        if is_elsewhere {
+            (callable, entry) = (detour.unpatched.get(), call_any);
         }
     }
-    let (callable, entry) = (detour.callable.get(), detour.callable_entry.get());
-    if !NEEDS_REFERENCE {
+    if !NEEDS_REFERENCE && !is_elsewhere {
         // SAFETY: the arguments are passed on as they came, and what is called keeps itself.
         return unsafe { entry(callable, arguments, count, keywords) };
     }
