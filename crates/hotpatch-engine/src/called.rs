@@ -118,7 +118,7 @@ enum Type {
     Cache,
 }
 
-fn is_a(object: &Bound<'_, PyAny>, class: Type) -> PyResult<bool> {
+fn class_of(py: Python<'_>, class: Type) -> PyResult<&Bound<'_, PyType>> {
     static CLASSES: [PyOnceLock<Py<PyType>>; 4] = [const { PyOnceLock::new() }; 4];
     let (module, name) = match class {
         Type::Method => ("types", "MethodType"),
@@ -126,7 +126,11 @@ fn is_a(object: &Bound<'_, PyAny>, class: Type) -> PyResult<bool> {
         Type::Partial => ("functools", "partial"),
         Type::Cache => ("functools", "_lru_cache_wrapper"),
     };
-    let base = CLASSES[class as usize].import(object.py(), module, name)?;
+    CLASSES[class as usize].import(py, module, name)
+}
+
+fn is_a(object: &Bound<'_, PyAny>, class: Type) -> PyResult<bool> {
+    let base = class_of(object.py(), class)?;
     // By its type: an object can say otherwise of itself.
     let class = object.get_type();
     if class.is(base) {
@@ -146,8 +150,7 @@ pub(crate) fn partial_field<'py>(
     partial: &Bound<'py, PyAny>,
     name: &Bound<'py, PyString>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    let class = CLASS.import(partial.py(), "functools", "partial")?;
+    let class = class_of(partial.py(), Type::Partial)?;
     if partial.get_type().is(class) {
         return partial.getattr(name);
     }

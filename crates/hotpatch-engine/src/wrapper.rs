@@ -226,7 +226,8 @@ impl<'py> Wrapper<'py> {
         let call = if self.kind == Kind::Partial {
             let [function, arguments, keywords] = state;
             let state = (function, arguments, keywords, self.attributes()?).into_pyobject(py)?;
-            Some((setter(py)?, (&self.object, state).into_pyobject(py)?))
+            setter(py)?; // looked up the first time
+            Some((&self.object, state).into_pyobject(py)?)
         } else {
             None
         };
@@ -249,8 +250,8 @@ impl<'py> Wrapper<'py> {
                 }
             }
             Kind::Partial => {
-                if let Some((set, arguments)) = call {
-                    set.call1(arguments)?;
+                if let Some(arguments) = call {
+                    setter(py)?.call1(arguments)?;
                 }
             }
             Kind::PartialMethod => {
@@ -293,8 +294,8 @@ impl<'py> Wrapper<'py> {
 struct Ready<'a, 'py> {
     state: &'a Fields<'py>,
     attributes: Bound<'py, PyDict>,
-    /// A function to call, and its arguments.
-    call: Option<(&'a Bound<'py, PyAny>, Bound<'py, PyTuple>)>,
+    /// The arguments for [`setter`].
+    call: Option<Bound<'py, PyTuple>>,
 }
 
 /// `functools.partial.__setstate__`
@@ -412,7 +413,6 @@ impl<'py> Site<'py> for Wrapper<'py> {
             None
         };
         let Ready { attributes, call, .. } = self.ready(&state)?;
-        let call = call.map(|(set, arguments)| (set.clone(), arguments));
         Ok(Install { wrapper: self.clone(), seen, state, attributes, call, holder })
     }
 }
@@ -439,7 +439,7 @@ pub(crate) struct Install<'py> {
     seen: Fields<'py>,
     state: Fields<'py>,
     attributes: Bound<'py, PyDict>,
-    call: Option<(Bound<'py, PyAny>, Bound<'py, PyTuple>)>,
+    call: Option<Bound<'py, PyTuple>>,
     /// What keeps its stack, and weak references to that and to the wrapper.
     holder: Option<(Bound<'py, Holder>, Reference<'py>, Reference<'py>)>,
 }
@@ -474,7 +474,6 @@ impl<'py> site::Install<State> for Install<'py> {
     fn commit(self, stack: Option<Box<Stack>>) -> Replaced<'py> {
         let Self { wrapper, seen, state, attributes, call, holder } = self;
         let py = wrapper.object.py();
-        let call = call.as_ref().map(|(set, arguments)| (set, arguments.clone()));
         if let Err(error) = wrapper.set_state(Ready { state: &state, attributes, call }) {
             error.write_unraisable(py, Some(&wrapper.object));
         }
