@@ -55,7 +55,7 @@ test-rust: $(VENV)/.deps ## Run the Rust tests
 	cargo test --locked --workspace --quiet $(if $(NO_LIBPYTHON),--exclude hotpatch-engine)
 
 test-python: build ## Run the Python tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto
 
 lint: build ## Check form, types and lints, of Rust and of Python
 	cargo fmt --check

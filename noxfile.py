@@ -15,6 +15,10 @@ VERSIONS = ["3.10", "3.11", "3.12", "3.13", "3.14", "3.15"]
 # Py_DEBUG checks with assertions what the others get away with.
 DEBUG_VERSION = "3.15d"
 
+PYTEST = ["python", "-m", "pytest", "--numprocesses", "auto"]
+# Not `-X dev`: the processes that pytest starts would not get it.
+DEVELOPMENT_MODE = {"PYTHONDEVMODE": "1"}
+
 PROJECT = nox.project.load_toml("pyproject.toml")
 
 
@@ -29,9 +33,9 @@ def install(session: nox.Session) -> None:
 def suite(session: nox.Session) -> None:
     """Run the Python tests, with what CPython can check while they run."""
     install(session)
-    # A Py_DEBUG build checks what `-X dev` would, and more; with both it takes much longer.
-    checks = [] if session.python == f"python{DEBUG_VERSION}" else ["-X", "dev"]
-    session.run("python", *checks, "-m", "pytest", *session.posargs)
+    # A Py_DEBUG build checks what that mode would, and more; with both it takes much longer.
+    checks = {} if session.python == f"python{DEBUG_VERSION}" else DEVELOPMENT_MODE
+    session.run(*PYTEST, *session.posargs, env=checks)
 
 
 @nox.session(python=[f"python{version}" for version in VERSIONS])
@@ -49,7 +53,7 @@ def jit(session: nox.Session) -> None:
     names = ["builtins", "c_methods", "reentry_in_c", "specialisation", "wrappers"]
     found = sorted(path for name in names for path in Path("tests").glob(f"test_{name}*.py"))
     tests = map(str, found)
-    session.run("python", "-m", "pytest", *tests, *session.posargs, env={"PYTHON_JIT": "1"})
+    session.run(*PYTEST, *tests, *session.posargs, env={"PYTHON_JIT": "1"})
 
 
 # The last release before Cython 3 compiles nothing for CPython 3.13 and later.
@@ -58,7 +62,8 @@ def old_cython(session: nox.Session) -> None:
     """Run the tests of compiled extensions with Cython 0.29."""
     install(session)
     session.install("cython==0.29.37")
-    session.run("python", "-X", "dev", "-m", "pytest", "tests/test_compiled.py", *session.posargs)
+    tests = ["tests/test_compiled.py", *session.posargs]
+    session.run("python", "-m", "pytest", *tests, env=DEVELOPMENT_MODE)
 
 
 # Valgrind finds errors in CPython 3.11 before it runs any code of ours, and none in 3.13.

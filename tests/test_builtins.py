@@ -8,7 +8,7 @@ import operator
 import os
 import pickle
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from time import time as time_imported_by_name
 from typing import Any
 
@@ -18,6 +18,8 @@ from hotpatch import hotpatch, patches
 
 Function = Callable[..., Any]
 Call = tuple[tuple[Any, ...], dict[str, object]]
+
+pytestmark = pytest.mark.usefixtures("all_are_undone")
 
 KEYWORDS = [name for name in c_functions.CONVENTIONS if name.endswith("KEYWORDS")]
 
@@ -41,9 +43,8 @@ def convention(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def function(convention: str) -> Iterator[Function]:
-    yield c_functions.builtin(old, c_functions.CONVENTIONS[convention])
-    assert patches() == []
+def function(convention: str) -> Function:
+    return c_functions.builtin(old, c_functions.CONVENTIONS[convention])
 
 
 def shapes(arguments: tuple[Any, ...], takes_keywords: bool) -> dict[str, tuple[str, Call]]:
@@ -204,7 +205,7 @@ def test_builtins_of_the_standard_library(target: Function, arguments: tuple[Any
 def test_a_builtin_of_this_extension_can_be_patched() -> None:
     with hotpatch(lambda *arguments, **keywords: "patched", patches):
         assert str(patches()) == "patched"
-    assert patches() == []
+    assert isinstance(patches(), list)
 
 
 @pytest.mark.parametrize(

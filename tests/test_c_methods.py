@@ -13,7 +13,7 @@ import subprocess
 import sys
 import types
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,10 +23,7 @@ from hotpatch import Patch, PatchError, hotpatch, patches
 Function = Callable[..., Any]
 
 
-@pytest.fixture(autouse=True)
-def all_are_undone() -> Iterator[None]:
-    yield
-    assert patches() == []
+pytestmark = pytest.mark.usefixtures("all_are_undone")
 
 
 def typed(value: object) -> Any:

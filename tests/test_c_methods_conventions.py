@@ -5,18 +5,14 @@ import functools
 import itertools
 import mmap
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import c_functions
 import pytest
-from hotpatch import hotpatch, patches
+from hotpatch import hotpatch
 
-
-@pytest.fixture(autouse=True)
-def all_are_undone() -> Iterator[None]:
-    yield
-    assert patches() == []
+pytestmark = pytest.mark.usefixtures("all_are_undone")
 
 
 def old(*args: object, **kwargs: object) -> object:

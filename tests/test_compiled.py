@@ -14,7 +14,7 @@ from typing import Any
 
 import compiled
 import pytest
-from hotpatch import _native, hotpatch, patches
+from hotpatch import _native, hotpatch
 
 Function = Callable[..., Any]
 # A function, a call, what arrives, and what comes back without a patch.
@@ -31,11 +31,7 @@ def pybind11(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
     return compiled.compile_module("by_pybind11", tmp_path_factory.mktemp("pybind11"))
 
 
-@pytest.fixture(autouse=True)
-def nothing_stays() -> Iterator[None]:
-    before = patches()
-    yield
-    assert [patch for patch in patches() if patch not in before] == []
+pytestmark = pytest.mark.usefixtures("all_are_undone")
 
 
 def new(*args: object, **kwargs: object) -> object:

@@ -16,12 +16,7 @@ from typing import Any
 import pytest
 from hotpatch import Patch, PatchError, hotpatch, patches
 
-
-@pytest.fixture(autouse=True)
-def all_are_undone() -> Iterator[None]:
-    yield
-    gc.collect()
-    assert patches() == []
+pytestmark = pytest.mark.usefixtures("all_are_undone")
 
 
 def inner(x: Any, y: int = 1) -> Any:
