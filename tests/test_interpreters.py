@@ -5,6 +5,7 @@ import script
 
 PRELUDE = """
 import sys
+import textwrap
 from hotpatch import hotpatch
 
 if sys.version_info >= (3, 13):
@@ -82,6 +83,49 @@ def test_others_call_what_somebody_put_there_between_two_patches() -> None:
     )
     expected = ["1", "True", "1"]
     assert output == "".join(f"other {value}\nmain patched\n" for value in expected)
+
+
+def test_what_others_call_is_kept_until_the_call_ends() -> None:
+    """It is given up when the patch is undone, and a call can give the GIL away before that."""
+    output = script.run(
+        """
+        import gc
+        import os
+        import threading
+
+        other = create("legacy")
+        has_begun, may_end = os.pipe(), os.pipe()
+        text = f'''
+        import ctypes, os
+        class Number:
+            def __abs__(self):
+                os.write({has_begun[1]}, b".")
+                os.read({may_end[0]}, 1)
+                return "done"
+        shared = ctypes.cast({id(abs)}, ctypes.py_object).value
+        assert shared(Number()) == "done"
+        '''
+
+        def others():
+            found = [it for it in gc.get_objects() if type(it) is type(abs) and it is not abs]
+            return sum(it == abs for it in found)
+
+        assert others() == 0
+        patch = hotpatch(lambda *arguments: "patched", abs)
+        thread = threading.Thread(target=run, args=[textwrap.dedent(text)])
+        thread.start()
+        os.read(has_begun[0], 1)
+        patch.undo()
+        gc.collect()
+        print(others())
+        os.write(may_end[1], b".")
+        thread.join()
+        print(others())
+        interpreters.destroy(other)
+        """,
+        PRELUDE,
+    )
+    assert output == "1\n0\n"
 
 
 def test_interpreters_have_functions_of_their_own_in_most_modules() -> None:
