@@ -33,9 +33,9 @@ def refusal_of(replacement: Any, target: Any, error: type[Exception] = TypeError
 @pytest.mark.parametrize(
     ("call", "missing"),
     [
-        (lambda: hotpatch(function), "target"),  # type: ignore[call-arg]
-        (lambda: hotpatch(target=function), "replacement"),  # type: ignore[call-arg]
-        (lambda: hotpatch(), "replacement"),  # type: ignore[call-arg]
+        (lambda: hotpatch(function), "target"),  # type: ignore[call-overload]
+        (lambda: hotpatch(target=function), "replacement"),  # type: ignore[call-overload]
+        (lambda: hotpatch(), "replacement"),  # type: ignore[call-overload]
     ],
     ids=["no target", "no replacement", "neither"],
 )
@@ -55,7 +55,7 @@ def test_an_author_that_is_no_string_is_refused(by: Any) -> None:
 
 def test_an_unknown_keyword_is_refused() -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'until'"):
-        hotpatch(lambda: "new", function, until=5)  # type: ignore[call-arg]
+        hotpatch(lambda: "new", function, until=5)  # type: ignore[call-overload]
     assert function() == "old"
 
 

@@ -372,7 +372,7 @@ def test_what_is_not_called_through_the_object_is_refused(name: str) -> None:
 
 def test_a_replacement_that_cannot_be_called_is_refused() -> None:
     with pytest.raises(TypeError, match="cannot replace <built-in function time> by 5: it is not"):
-        hotpatch(5, time.time)  # type: ignore[arg-type]
+        hotpatch(5, time.time)  # type: ignore[call-overload]
 
 
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="there is no JIT compiler before 3.13")

@@ -249,7 +249,8 @@ def test_what_others_put_in_a_definition_meanwhile_is_what_undo_restores() -> No
         assert number.hex() is False
         with hotpatch(lambda self: "new", float.hex) as patch:
             assert number.hex() == "new"
-            assert patch.original(number) is False
+            original: Any = patch.original
+            assert original(number) is False
         assert number.hex() is False
     finally:
         field.value = own

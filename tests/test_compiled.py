@@ -365,7 +365,7 @@ def test_what_cannot_be_patched_is_refused(cython: Any) -> None:
     Imitation.__name__ = "cython_function_or_method"
     Imitation.func_code = property(lambda self: None)  # type: ignore[attr-defined]
     with pytest.raises(TypeError, match=r"cannot patch <.*> in place: "):
-        hotpatch(new, Imitation())  # type: ignore[arg-type]
+        hotpatch(new, Imitation())  # type: ignore[call-overload]
     assert cython.fused(1) == ("fused", 1)
 
 

@@ -121,10 +121,11 @@ def test_commands_that_a_document_names_are_in_the_makefile(path: Path) -> None:
 def documented() -> dict[str, str]:
     """The first line of each docstring in the stub, by the name that it documents."""
     stub = ast.parse((ROOT / "python/hotpatch/_native.pyi").read_text(encoding="utf-8"))
-    found = {}
+    found: dict[str, str] = {}
     for node in stub.body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
-            found[node.name] = first_line(ast.get_docstring(node))
+            # The first of several overloads says it for all.
+            found.setdefault(node.name, first_line(ast.get_docstring(node)))
         if isinstance(node, ast.ClassDef):
             for member in node.body:
                 if isinstance(member, ast.FunctionDef) and not member.name.startswith("__"):

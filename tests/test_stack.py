@@ -182,7 +182,7 @@ def test_an_original_takes_the_arguments_and_defaults_of_what_lies_below() -> No
         assert patch.original(1) == (1, 2, (), 3, {})
         assert patch.original(1, 4, 5, c=6, d=7) == (1, 4, (5,), 6, {"d": 7})
         with pytest.raises(TypeError, match=r"f\(\) missing 1"):
-            patch.original()
+            patch.original()  # type: ignore[call-arg]
 
 
 def test_originals_of_methods_take_the_instance() -> None:
@@ -201,6 +201,9 @@ def test_originals_of_methods_take_the_instance() -> None:
             return self.word
 
     prop: Any = vars(Service)["value"]
+    p: Patch
+    q: Patch
+    r: Patch
     with (
         hotpatch(lambda self, x: f"new {p.original(self, x + 1)}", Service.method) as p,
         hotpatch(lambda cls: f"new {q.original(cls)}", Service.by_class) as q,
@@ -266,10 +269,10 @@ def test_an_original_is_a_target_too(order: str) -> None:
     def f() -> str:
         return "base"
 
-    first = hotpatch(lambda: "first " + first.original(), f)
-    second = hotpatch(lambda: "second " + second.original(), f)
+    first: Patch = hotpatch(lambda: "first " + first.original(), f)
+    second: Patch = hotpatch(lambda: "second " + second.original(), f)
     original = second.original
-    inner = hotpatch(lambda: "inner " + inner.original(), original)
+    inner: Patch = hotpatch(lambda: "inner " + inner.original(), original)
     assert f() == "second inner first base"
     made = {"a": first, "b": second, "c": inner}
     for letter in order:

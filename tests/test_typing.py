@@ -21,7 +21,9 @@ pytestmark = pytest.mark.skipif(
 SNIPPETS = {
     "handle": """
         patch = hotpatch(str.upper, f)
-        assert_type(patch, Patch)
+        handle: Patch[[int], str] = patch
+        assert_type(patch.how, Literal["replace", "around", "before", "after", "error"])
+        assert_type(patch.order, int)
         assert_type(patch.replacement, Callable[..., Any] | None)
         assert_type(patch.active, bool)
         assert_type(patch.by, str)
@@ -30,9 +32,9 @@ SNIPPETS = {
     """,
     "functions_of_a_handle": """
         patch = hotpatch(g, f)
-        assert_type(patch.original, Callable[..., Any])
-        assert_type(patch.target, Callable[..., Any] | None)
         result: str = patch.original(1)
+        patch.original("x")  # type: ignore[arg-type]
+        assert_type(patch.target, Callable[..., Any] | None)
         original: Callable[[int], str] = patch.original
         patch.target(1)  # type: ignore[misc]
         if patch.target is not None:
@@ -51,7 +53,7 @@ SNIPPETS = {
     """,
     "context_manager": """
         with hotpatch(g, f, by="me") as patch:
-            assert_type(patch, Patch)
+            handle: Patch[[int], str] = patch
     """,
     "block_that_always_returns": """
         def one() -> int:
@@ -67,7 +69,25 @@ SNIPPETS = {
         for replacement in (g, len, int, Call(), Mock(), partial(g, 1), names.append):
             hotpatch(replacement, f)
         hotpatch(lambda a: str(a), f)
-        hotpatch(1, f)  # type: ignore[arg-type]
+        hotpatch(1, f)  # type: ignore[call-overload]
+    """,
+    "hooks": """
+        def around(original: Callable[[int], str], a: int) -> str:
+            return original(a) + "!"
+
+        def around_anything(original: Callable[..., Any], *args: Any, **kwargs: Any) -> Any: ...
+
+        def wrong(original: Callable[[int], str], a: str) -> str:
+            return a
+
+        handle: Patch[[int], str] = hotpatch(around, f, how="around")
+        hotpatch(around_anything, f, how="around", order=10)
+        hotpatch(wrong, f, how="around")  # type: ignore[call-overload]
+        hotpatch(lambda: None, f, how="before")
+        hotpatch(lambda result, a: print(result, a), f, how="after")
+        hotpatch(print, f, how="error")
+        hotpatch(1, f, how="before")  # type: ignore[call-overload]
+        hotpatch(print, f, how="instead")  # type: ignore[call-overload]
     """,
     "targets": """
         class K:
@@ -93,8 +113,8 @@ SNIPPETS = {
         hotpatch(g, K.prop)
         hotpatch(g, K.__dict__["static"])
         hotpatch(replacement=g, target=f)
-        hotpatch(g, None)  # type: ignore[arg-type]
-        hotpatch(g)  # type: ignore[call-arg]
+        hotpatch(g, None)  # type: ignore[call-overload]
+        hotpatch(g)  # type: ignore[call-overload]
     """,
     "descriptors": """
         def descriptors(
@@ -108,8 +128,8 @@ SNIPPETS = {
     """,
     "author": """
         hotpatch(g, f, by="me")
-        hotpatch(g, f, "me")  # type: ignore[call-arg]
-        hotpatch(g, f, by=1)  # type: ignore[arg-type]
+        hotpatch(g, f, "me")  # type: ignore[call-overload]
+        hotpatch(g, f, by=1)  # type: ignore[call-overload]
     """,
     "list_of_patches": """
         assert_type(patches(), list[Patch])
@@ -126,6 +146,8 @@ SNIPPETS = {
             problem: RuntimeError = error
     """,
     "hook": """
+        patch: Patch
+
         def hook(a: int) -> str:
             result: str = patch.original(a)
             return result
@@ -137,7 +159,7 @@ SNIPPETS = {
 HEAD = """
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 from unittest.mock import Mock
 
 from hotpatch import Patch, PatchError, hotpatch, patches

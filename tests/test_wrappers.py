@@ -57,6 +57,7 @@ def test_the_original_of_a_cache_is_a_cache() -> None:
         calls.append(x)
         return 3 * x
 
+    patch: Patch
     with hotpatch(lambda x: -patch.original(x), triple) as patch:
         original: Any = patch.original
         assert [triple(1), original(1), original(1)] == [-3, 3, 3]
@@ -87,7 +88,7 @@ def test_no_cache_keeps_what_an_undone_patch_had_a_part_in() -> None:
     handles[0].undo()
     assert cache("x") == "dcx"
     assert handles[3].original("x") == "cx"
-    inside = hotpatch(lambda x: "e" + inside.original(x), handles[3].original)
+    inside: Patch = hotpatch(lambda x: "e" + inside.original(x), handles[3].original)
     assert handles[3].original("x") == "ecx"
     handles[2].undo()
     assert [handles[3].original("x"), cache("x")] == ["ex", "dex"]

@@ -1,15 +1,18 @@
 from collections.abc import Callable
 from functools import cached_property, partialmethod
-from types import TracebackType
-from typing import Any, TypeAlias, final
+from types import GenericAlias, TracebackType
+from typing import Any, Concatenate, Generic, Literal, TypeAlias, final, overload
 
-from typing_extensions import Self
+from typing_extensions import ParamSpec, Self, TypeVar
 
 __all__ = ["Patch", "PatchError", "hotpatch", "patches"]
 
-_Target: TypeAlias = (
-    Callable[..., Any]
-    | classmethod[Any, Any, Any]
+_P = ParamSpec("_P", default=...)
+_R = TypeVar("_R", default=Any)
+_How: TypeAlias = Literal["replace", "around", "before", "after", "error"]
+# What has a function inside, and is not called itself.
+_Descriptor: TypeAlias = (
+    classmethod[Any, Any, Any]
     | staticmethod[..., Any]
     | property
     | cached_property[Any]
@@ -20,7 +23,7 @@ class PatchError(RuntimeError):
     """A patch cannot be applied or undone as things are; nothing was changed."""
 
 @final
-class Patch:
+class Patch(Generic[_P, _R]):
     """One change of one function, and the handle to take it back.
 
     Made by `hotpatch`. As a context manager it is undone on exit, exception or not. Dropping the
@@ -44,6 +47,14 @@ class Patch:
         """Whether the patch is applied: not undone, and its target not gone."""
 
     @property
+    def how(self) -> _How:
+        """What the patch does with a call of its target."""
+
+    @property
+    def order(self) -> int:
+        """Patches of a higher order lie further out, and of those of one order the later ones."""
+
+    @property
     def by(self) -> str:
         """Who made the patch; by default the name of the module that did."""
 
@@ -52,7 +63,7 @@ class Patch:
         """The call that made the patch, as `/path/to/file.py:12`."""
 
     @property
-    def original(self) -> Callable[..., Any]:
+    def original(self) -> Callable[_P, _R]:
         """A function with the target's identity that does what the target did below this patch.
 
         It stays right as patches below come and go. Once this patch is undone, it is what lies
@@ -70,6 +81,8 @@ class Patch:
         hook for "hotpatch.undo" raises. Nothing has changed then.
         """
 
+    @classmethod
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
     def __enter__(self) -> Self: ...
     def __exit__(
         self,
@@ -79,29 +92,69 @@ class Patch:
         /,
     ) -> None: ...
 
+@overload
 def hotpatch(
     replacement: Callable[..., Any],
-    target: _Target,
+    target: _Descriptor,
     *,
+    how: _How = "replace",
+    order: int = 0,
     by: str | None = None,
-) -> Patch:
+) -> Patch[..., Any]:
     """Make `target` do what `replacement` does, under every reference to it.
 
     `target` is a function, written in Python or in C, or a bound method, classmethod, staticmethod
     or property with one inside. `replacement` is any callable of the same kind (a coroutine
-    function for a coroutine function, and so on). `by` says who patches; by default it is the name
-    of the calling module.
+    function for a coroutine function, and so on).
 
-    Raises `TypeError` for a target or a replacement that can never work, `PatchError` if the
-    interpreter or the state of the target does not allow it, and whatever an audit hook for
-    "hotpatch.apply" raises. Nothing has changed then.
+    With another `how` it is a hook, and what lies below it goes on to be called:
+
+    - "around": it is called with the original and then the arguments of the call, and its result is
+      that of the call;
+    - "before": it is told of a call, and names the parameters of the target that it wants;
+    - "after": it is told of the result, and of such parameters;
+    - "error": it is told of the exception with which a call ends, and of such parameters.
+
+    The patches of a target are sorted by `order`, those of a higher order further out, and then by
+    age. `by` says who patches; by default it is the name of the calling module.
+
+    Raises `TypeError` for a target or a replacement that can never work, `ValueError` for an
+    unknown `how`, `PatchError` if the interpreter or the state of the target does not allow it, and
+    whatever an audit hook for "hotpatch.apply" raises. Nothing has changed then.
     """
 
+@overload
+def hotpatch(
+    replacement: Callable[..., Any],
+    target: Callable[_P, _R],
+    *,
+    how: Literal["replace"] = "replace",
+    order: int = 0,
+    by: str | None = None,
+) -> Patch[_P, _R]: ...
+@overload
+def hotpatch(
+    replacement: Callable[Concatenate[Callable[_P, _R], _P], _R],
+    target: Callable[_P, _R],
+    *,
+    how: Literal["around"],
+    order: int = 0,
+    by: str | None = None,
+) -> Patch[_P, _R]: ...
+@overload
+def hotpatch(
+    replacement: Callable[..., object],
+    target: Callable[_P, _R],
+    *,
+    how: Literal["before", "after", "error"],
+    order: int = 0,
+    by: str | None = None,
+) -> Patch[_P, _R]: ...
 def patches(
-    target: _Target | None = None,
+    target: Callable[..., Any] | _Descriptor | None = None,
     *,
     by: str | None = None,
-) -> list[Patch]:
+) -> list[Patch[..., Any]]:
     """List the active patches, in the order in which they were made.
 
     With `target` those of one function, with `by` those that were made by one author.

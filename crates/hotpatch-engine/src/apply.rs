@@ -1,32 +1,32 @@
 //! Applying a patch.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use pyo3::exceptions::PySystemError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::change::{Addition, Change, Edit, Source};
 use crate::class_cell;
 use crate::error::{Error, describe};
+use crate::hook::{Hook, How};
 use crate::kind::Kind;
 use crate::patch::{Patch, plain};
 use crate::raw::builtin::StoredCallable;
 use crate::raw::frame::current_module;
 use crate::raw::function::{self, Function};
 use crate::raw::{audit, layout};
-use crate::registry;
-use crate::site::{AnySite, Body, Install, Site, Stored};
-use crate::stack::{Layer, Stack, changed_by_others};
+use crate::site::{AnySite, Site};
 use crate::target::{FunctionTarget, Target};
 use crate::trampoline;
-
-static NEXT_SEQUENCE: AtomicU64 = AtomicU64::new(0);
 
 /// What can be said about a patch besides its target and its replacement.
 #[derive(Default)]
 #[non_exhaustive]
 pub struct Options<'py> {
+    /// What it does with a call.
+    pub how: How,
+    /// Patches of a higher order lie further out, and of those of one order the later ones.
+    pub order: i64,
     /// Who patches. By default the `__name__` of the calling module.
     pub by: Option<Bound<'py, PyString>>,
 }
@@ -36,6 +36,20 @@ impl<'py> Options<'py> {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Says what the patch does with a call.
+    #[must_use]
+    pub fn how(mut self, how: How) -> Self {
+        self.how = how;
+        self
+    }
+
+    /// Says how far out the patch lies.
+    #[must_use]
+    pub fn order(mut self, order: i64) -> Self {
+        self.order = order;
+        self
     }
 
     /// Says who patches.
@@ -126,32 +140,39 @@ pub fn apply<'py>(
     layout::check(target.py())?;
     match Target::resolve(target)? {
         Target::Function(target) => {
+            if options.how != How::Replace {
+                return hook(&target.function, replacement, options);
+            }
             let source = Replacement::resolve(replacement, &target.function)?;
-            install(&target.function, replacement, options, |base| {
+            let make_body = |base: &function::Body<'py>| {
                 source.check_kind(&target.function)?;
                 Ok(body_for(&source.function, base, &target)?)
-            })
+            };
+            install(&target.function, replacement, Source::Replacement(&make_body), options)
         }
         Target::Builtin(builtin) => lead_to(&builtin, replacement, options),
         Target::Method(method) => {
-            check_callable(replacement, method.as_any())?;
-            if let Some(kind) = Kind::of_compiled(method.as_any())? {
+            if let Some(kind) = Kind::of_compiled(method.as_any())?
+                && options.how == How::Replace
+            {
+                check_callable(replacement, method.as_any())?;
                 kind.check(method.as_any(), replacement)?;
             }
             lead_to(&method, replacement, options)
         }
         Target::Wrapper(wrapper) => {
+            if options.how != How::Replace {
+                return hook(&wrapper, replacement, options);
+            }
             check_callable(replacement, wrapper.as_any())?;
-            let kind = match wrapper.function()? {
-                Some(function) => Kind::of_callable(&function)?.unwrap_or(Kind::Plain),
-                None => Kind::Plain,
-            };
+            let kind = Kind::of_target(wrapper.as_any())?;
             kind.check(wrapper.as_any(), replacement)?;
-            install(&wrapper, replacement, options, |_| {
+            let make_body = |_: &_| {
                 let replacement = &wrapper.unless_itself(replacement)?;
                 let function = as_function(replacement, kind)?;
-                Ok(wrapper.calling(&function, replacement)?)
-            })
+                Ok(wrapper.led_to(&function, replacement)?)
+            };
+            install(&wrapper, replacement, Source::Replacement(&make_body), options)
         }
     }
 }
@@ -162,12 +183,27 @@ fn lead_to<'py>(
     replacement: &Bound<'py, PyAny>,
     options: Options<'py>,
 ) -> Result<Bound<'py, Patch>, Error> {
+    if options.how != How::Replace {
+        return hook(site, replacement, options);
+    }
     check_callable(replacement, site.as_any())?;
-    install(site, replacement, options, |_| Ok(Some(frozen(replacement)?)))
+    let make_body = |_: &_| Ok(Some(frozen(replacement)?));
+    install(site, replacement, Source::Replacement(&make_body), options)
+}
+
+/// Puts a hook in its place.
+fn hook<'py, S: Site<'py>>(
+    site: &S,
+    named: &Bound<'py, PyAny>,
+    options: Options<'py>,
+) -> Result<Bound<'py, Patch>, Error> {
+    check_callable(named, site.as_any())?;
+    let hook = Hook::new(options.how, named)?;
+    install(site, named, Source::Hook(&hook), options)
 }
 
 /// What a call of `replacement` does now, in a form that does not change when that is patched.
-fn frozen<'py>(replacement: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>, Error> {
+pub(crate) fn frozen<'py>(replacement: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>, Error> {
     if let Some(function) = Function::new(replacement) {
         layout::check_entry(&function)?;
         let mut body = function.body()?;
@@ -206,48 +242,30 @@ fn check_callable(replacement: &Bound<'_, PyAny>, target: &Bound<'_, PyAny>) -> 
     )))
 }
 
-/// Announces a patch of `site`, and installs what `make_body` makes of the unpatched body.
+/// Announces a patch of `site`, and puts it in its place.
 fn install<'py, S: Site<'py>>(
     site: &S,
     replacement: &Bound<'py, PyAny>,
+    source: Source<'_, 'py, S>,
     options: Options<'py>,
-    make_body: impl Fn(&Body<'py, S>) -> Result<Body<'py, S>, Error>,
 ) -> Result<Bound<'py, Patch>, Error> {
     let object = site.as_any();
     let py = object.py();
-    let by = author(py, options.by)?;
+    let Options { how, order, by } = options;
+    let by = author(py, by)?;
     audit::raise(c"hotpatch.apply", object, replacement, &by)?;
-    let patch = Patch::new(site.reference()?, by)?;
+    let patch = Patch::new(site.reference()?, how, order, by)?;
+    let edits = [Edit::Add(Addition { patch: &patch, replacement, source })];
     loop {
-        let seen = site.seen();
-        let known = site.with_stack(|stack| stack.is_installed(site).then(|| stack.base(py)));
-        let is_patched = known.is_some();
-        let base = match known {
-            Some(base) => base.ok_or_else(|| changed_by_others(object))?,
-            None => site.body()?,
-        };
-        let body = make_body(&base)?;
-        let install = site.prepare(seen, body.clone(), true, S::cells_of(&base))?;
-        install.announce()?;
+        let mut change = Change::new(site.clone());
+        change.prepare(&edits)?;
+        change.announce()?;
         // From here on no Python code runs until everything is in place.
-        if !install.is_current() {
-            continue;
+        if change.is_current() {
+            change.commit();
+            change.settle();
+            return Ok(patch);
         }
-        let known = if is_patched { install.take_stack() } else { None };
-        let mut stack = known.unwrap_or_else(|| Box::new(Stack::new(base)));
-        patch.get().set_sequence(NEXT_SEQUENCE.fetch_add(1, Ordering::Relaxed));
-        stack.push(Layer {
-            patch: patch.clone().unbind(),
-            replacement: replacement.clone().unbind(),
-            body: S::Stored::unbind(body),
-            original: None,
-            ticket: registry::enter(patch.clone().unbind()),
-        });
-        let replaced = install.commit(Some(stack));
-        patch.get().set_active();
-        drop(replaced);
-        site.settle();
-        return Ok(patch);
     }
 }
 

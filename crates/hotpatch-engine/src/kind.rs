@@ -13,6 +13,7 @@ use crate::raw::code::flags;
 use crate::raw::function::Function;
 use crate::raw::method::Method;
 use crate::site::Site;
+use crate::wrapper::Wrapper;
 
 // Include/cpython/code.h, the same in CPython 3.10 to 3.15.
 const CO_GENERATOR: u32 = 0x20;
@@ -98,6 +99,18 @@ impl Kind {
             }
         }
         Ok(None)
+    }
+
+    /// The kind of what is patched, or of an original.
+    pub(crate) fn of_target(target: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let callable = match Wrapper::find(target)? {
+            Some(wrapper) => wrapper.function()?,
+            None => Some(target.clone()),
+        };
+        Ok(match callable {
+            Some(callable) => Self::of_callable(&callable)?.unwrap_or(Self::Plain),
+            None => Self::Plain,
+        })
     }
 
     /// The kind of a function that Cython made, if it tells.

@@ -13,6 +13,9 @@
 //! are shared with the replacement; dicts that can be changed in place (keyword defaults,
 //! annotations) are copied, so that a patch is what the replacement did when it was made.
 //!
+//! A *hook* does not take the place of what lies below it. It gets the body of a small generated function
+//! that calls the hook and the original.
+//!
 //! A replacement that is no Python function (a builtin, a class, a bound method, a mock) has no body
 //! to install. The target then gets the body of a small generated function that calls it.
 //!
@@ -26,9 +29,9 @@
 //! 2. Everything that needs memory or can run Python code is prepared.
 //! 3. If nobody has changed the target meanwhile, the fields are written with no Python code in
 //!    between; otherwise step 2 is done again. What was written over is released last.
-//! 4. The patch stands in the *stack* of its target: the base body and the list of patches, from which
-//!    what the target does is computed anew whenever one of them goes. That is why patches can be
-//!    undone in any order.
+//! 4. The patch stands in the *stack* of its target: the base body and the list of patches, sorted by
+//!    their order and their age. What the target does is that of the highest, and is computed anew
+//!    whenever one comes or goes. That is why patches can be undone in any order.
 //! 5. Undoing raises `hotpatch.undo` and installs what lies below, in the same way as step 2 and 3.
 //!
 //! # Why it is sound
@@ -74,9 +77,12 @@
 mod apply;
 mod bypassed;
 mod called;
+mod change;
 mod class_cell;
 mod error;
 mod farewell;
+mod holder;
+mod hook;
 mod kind;
 mod patch;
 mod raw;
@@ -90,4 +96,5 @@ mod wrapper;
 
 pub use apply::{Options, apply};
 pub use error::{Error, PatchError};
+pub use hook::How;
 pub use patch::{Patch, patches};

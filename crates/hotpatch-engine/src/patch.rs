@@ -6,7 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyWeakrefMethods, PyWeakrefReference};
 
+use crate::change::{Change, Edit};
 use crate::error::{Error, describe};
+use crate::hook::How;
 use crate::raw::audit;
 use crate::raw::frame::Place;
 use crate::registry;
@@ -29,16 +31,30 @@ impl Reference {
     }
 }
 
+/// Where a patch lies among those of its target: by its order, and then by its age.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank {
+    order: i64,
+    sequence: u64,
+}
+
+impl Rank {
+    /// That of no patch.
+    pub(crate) const LOWEST: Self = Self { order: i64::MIN, sequence: 0 };
+}
+
 /// One change of one function, and the handle to take it back.
 ///
 /// Made by `hotpatch`. As a context manager it is undone on exit, exception or not. Dropping the
 /// handle leaves the patch applied. The handle keeps neither the target nor the replacement alive;
 /// only of a method of a C type, or of a function of Cython, it keeps the target.
-#[pyclass(frozen, weakref, module = "hotpatch")]
+#[pyclass(frozen, generic, weakref, module = "hotpatch")]
 pub struct Patch {
     /// Patches are numbered in the order in which they are made. Set when the patch is in place:
     /// while it is being made, Python code can run and make others.
     sequence: AtomicU64,
+    order: i64,
+    how: How,
     target: Reference,
     by: Py<PyString>,
     place: Option<Place>,
@@ -64,7 +80,9 @@ pub fn patches<'py>(
             let patches = with_site!(Target::resolve(target)?.into_site(), site => {
                 site.with_stack(|stack| stack.patches(py))
             });
-            patches.unwrap_or_default()
+            let mut patches = patches.unwrap_or_default();
+            patches.sort_by_key(|patch| patch.get().sequence());
+            patches
         }
     };
     if let Some(by) = by {
@@ -91,10 +109,17 @@ pub(crate) fn plain<'py>(text: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyS
 
 impl Patch {
     /// Makes the handle of a patch that is not in place yet.
-    pub(crate) fn new(target: Reference, by: Bound<'_, PyString>) -> PyResult<Bound<'_, Self>> {
+    pub(crate) fn new(
+        target: Reference,
+        how: How,
+        order: i64,
+        by: Bound<'_, PyString>,
+    ) -> PyResult<Bound<'_, Self>> {
         let py = by.py();
         let patch = Self {
-            sequence: AtomicU64::new(0),
+            sequence: AtomicU64::new(u64::MAX),
+            order,
+            how,
             target,
             by: by.unbind(),
             place: Place::current(py),
@@ -112,11 +137,13 @@ impl Patch {
         self.sequence.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn set_sequence(&self, sequence: u64) {
-        self.sequence.store(sequence, Ordering::Relaxed);
+    pub(crate) fn rank(&self) -> Rank {
+        Rank { order: self.order, sequence: self.sequence() }
     }
 
-    pub(crate) fn set_active(&self) {
+    /// It is in place, as the patch of that number.
+    pub(crate) fn set_active(&self, sequence: u64) {
+        self.sequence.store(sequence, Ordering::Relaxed);
         self.active.store(true, Ordering::Relaxed);
     }
 
@@ -137,23 +164,28 @@ impl Patch {
         let py = site.as_any().py();
         let mut is_announced = false;
         while self.active.load(Ordering::Relaxed) {
-            let removal = Stack::prepare_removal(site.clone(), self.sequence())?;
-            let replacement = removal.replacement.clone();
+            let mut change = Change::new(site.clone());
+            change.prepare(&[Edit::Remove(self.rank())])?;
+            let Some(replacement) = change.replacement().cloned() else {
+                return Err(changed_by_others(site.as_any()));
+            };
             if !is_announced {
                 let by = self.by.bind(py);
                 audit::raise(c"hotpatch.undo", site.as_any(), &replacement, by)?;
                 is_announced = true;
             }
             let weak = PyWeakrefReference::new(&replacement).ok(); // not every object can have one
-            let Some(removed) = removal.commit()? else {
+            change.announce()?;
+            // From here on no Python code runs until everything is in place.
+            if !change.is_current() {
                 continue;
-            };
+            }
+            change.commit();
             let forgotten = {
                 let mut undone = self.undone.lock().unwrap_or_else(PoisonError::into_inner);
                 std::mem::replace(&mut *undone, weak.map(Bound::unbind))
             };
-            removed.release();
-            site.settle();
+            change.settle();
             drop(forgotten);
             return Ok(());
         }
@@ -182,7 +214,7 @@ impl Patch {
     #[getter]
     fn replacement<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         let found = self.site(py)?.and_then(|site| {
-            with_site!(site, site => site.with_stack(|stack| stack.replacement(py, self.sequence())))
+            with_site!(site, site => site.with_stack(|stack| stack.replacement(py, self.rank())))
         });
         Ok(found.flatten().or_else(|| self.remembered(py)))
     }
@@ -197,6 +229,18 @@ impl Patch {
     #[getter]
     fn by<'py>(&self, py: Python<'py>) -> &Bound<'py, PyString> {
         self.by.bind(py)
+    }
+
+    /// What the patch does with a call of its target.
+    #[getter]
+    fn how(&self) -> &'static str {
+        self.how.name()
+    }
+
+    /// Patches of a higher order lie further out, and of those of one order the later ones.
+    #[getter]
+    fn order(&self) -> i64 {
+        self.order
     }
 
     /// The call that made the patch, as `/path/to/file.py:12`.
@@ -224,7 +268,7 @@ impl Patch {
             if self.is_active(py) && site.with_stack(|_| ()).is_none() {
                 return Err(changed_by_others(site.as_any()));
             }
-            let original = Stack::original(&site, self.sequence())?;
+            let original = Stack::original(&site, self.rank())?;
             Ok(original.unwrap_or_else(|| site.as_any().clone()))
         })
     }

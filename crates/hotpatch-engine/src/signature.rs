@@ -11,13 +11,13 @@ use pyo3::types::{PyDict, PyString, PyType};
 use crate::called::{Called, partial_field, static_attribute};
 use crate::raw::builtin::Builtin;
 use crate::raw::code::flags;
-use crate::raw::function::Function;
+use crate::raw::function::{Body, Function};
 use crate::raw::method::Method;
 use crate::site::Site;
 
 // The values of `inspect.Parameter.kind`.
 pub(crate) const POSITIONAL_ONLY: u8 = 0;
-const POSITIONAL_OR_KEYWORD: u8 = 1;
+pub(crate) const POSITIONAL_OR_KEYWORD: u8 = 1;
 pub(crate) const VAR_POSITIONAL: u8 = 2;
 pub(crate) const KEYWORD_ONLY: u8 = 3;
 pub(crate) const VAR_KEYWORD: u8 = 4;
@@ -107,23 +107,30 @@ impl<'py> Signature<'py> {
         if function.has_attributes() && declares_signature(function.as_any())? {
             return Ok(None);
         }
-        let py = function.as_any().py();
-        let globals = Some(function.as_any().getattr(intern!(py, "__globals__"))?);
         let body = function.body()?;
-        let Some(code) = body.code() else {
-            return Ok(None);
+        let positional = match body.code() {
+            Some(code) => number(code, intern!(code.py(), "co_argcount"))?,
+            None => 0,
         };
-        let number = |name: &Bound<'py, PyString>| code.getattr(name)?.extract::<usize>();
-        let positional = number(intern!(py, "co_argcount"))?;
         // `inspect` is not prepared for more defaults than parameters.
         let has_more = body.defaults().is_some_and(|defaults| defaults.len() > positional);
         if body.has_annotations() && !has_more {
-            let shown = Self::shown_by(function.as_any())?;
+            let (shown, globals) = (Self::shown_by(function.as_any())?, body.globals().cloned());
             return Ok(shown.map(|signature| Self { globals, ..signature }));
         }
+        Self::of_body(&body)
+    }
+
+    /// The signature that the code and the defaults of a Python function make, without annotations.
+    pub(crate) fn of_body(body: &Body<'py>) -> PyResult<Option<Self>> {
+        let Some(code) = body.code() else {
+            return Ok(None);
+        };
+        let (py, globals) = (code.py(), body.globals().cloned());
+        let positional = number(code, intern!(py, "co_argcount"))?;
         let flags = flags(code)?;
-        let only_positional = number(intern!(py, "co_posonlyargcount"))?;
-        let keywords = number(intern!(py, "co_kwonlyargcount"))?;
+        let only_positional = number(code, intern!(py, "co_posonlyargcount"))?;
+        let keywords = number(code, intern!(py, "co_kwonlyargcount"))?;
         // Their order in the code: positional, keywords, `*args`, `**kwargs`.
         let names: Vec<String> = code.getattr(intern!(py, "co_varnames"))?.extract()?;
         let mut names = names.into_iter();
@@ -173,7 +180,7 @@ impl<'py> Signature<'py> {
     }
 
     /// What `inspect.signature` says, or `None` where it says nothing or repeats what is declared.
-    fn shown_by(callable: &Bound<'py, PyAny>) -> PyResult<Option<Self>> {
+    pub(crate) fn shown_by(callable: &Bound<'py, PyAny>) -> PyResult<Option<Self>> {
         let py = callable.py();
         if declares_signature(callable)? {
             return Ok(None);
@@ -216,6 +223,11 @@ impl<'py> Signature<'py> {
         }
         Ok(Some(Self { parameters, defaults, annotations: Some(annotations), globals: None }))
     }
+}
+
+/// A number that a code object shows.
+fn number(code: &Bound<'_, PyAny>, name: &Bound<'_, PyString>) -> PyResult<usize> {
+    code.getattr(name)?.extract()
 }
 
 /// The parameters of what is written in C, if it says so and none has a default.

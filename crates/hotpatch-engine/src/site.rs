@@ -8,6 +8,7 @@ use crate::patch::Reference;
 use crate::raw::builtin::Builtin;
 use crate::raw::function::Function;
 use crate::raw::method::{self, Method};
+use crate::signature::Signature;
 use crate::stack::Stack;
 use crate::wrapper::Wrapper;
 
@@ -100,6 +101,16 @@ pub(crate) trait Site<'py>: Clone {
     /// Does what is due after any change of the stack. This can run Python code.
     fn settle(&self) {}
 
+    /// The signature that calls have while it does what `body` says, if that is known.
+    fn signature(&self, body: &Body<'py, Self>) -> PyResult<Option<Signature<'py>>>;
+
+    /// What it does to call `function`, which calls what `below` says.
+    fn calling(
+        &self,
+        function: &Function<'py>,
+        below: &Body<'py, Self>,
+    ) -> PyResult<Body<'py, Self>>;
+
     /// Makes another object with the identity of this one, which does what `body` says.
     fn twin(&self, body: Body<'py, Self>) -> PyResult<Self>;
 
@@ -159,10 +170,6 @@ pub(crate) use with_site;
 /// A body that is ready to be installed.
 #[must_use]
 pub(crate) trait Install<B> {
-    /// What was written over: to be dropped after everything that must be seen together, since
-    /// dropping it can run Python code.
-    type Replaced;
-
     /// Lets CPython drop what it knows of the body that is installed now.
     fn announce(&self) -> PyResult<()>;
 
@@ -173,5 +180,8 @@ pub(crate) trait Install<B> {
     fn take_stack(&self) -> Option<Box<Stack<B>>>;
 
     /// Installs the body, with no Python code in between. From then on the object has `stack`.
-    fn commit(self, stack: Option<Box<Stack<B>>>) -> Self::Replaced;
+    ///
+    /// What is written over is kept in here: it is to be dropped after everything that must be seen
+    /// together, since dropping it can run Python code.
+    fn commit(&mut self, stack: Option<Box<Stack<B>>>);
 }

@@ -1,9 +1,9 @@
-//! Small generated Python functions that call what is not a Python function.
+//! Small generated Python functions that call what is not a Python function, and hooks.
 //!
 //! A builtin, a class, a bound method or a mock has no body to install, so the target gets that of a
-//! function which calls it. CPython compiles them, once for each shape of signature; there is no
-//! bytecode of ours. The callable sits in a closure cell and not in `co_consts`, because the garbage
-//! collector does not look into code objects.
+//! function which calls it. With a hook, it gets that of one which calls the hook and what lies below.
+//! CPython compiles them, once for each shape; there is no bytecode of ours. What is called sits in
+//! closure cells and not in `co_consts`, because the garbage collector does not look into code objects.
 
 use std::collections::HashMap;
 use std::ffi::CString;
@@ -14,6 +14,7 @@ use pyo3::exceptions::{PySyntaxError, PySystemError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::hook::How;
 use crate::kind::{CO_ITERABLE_COROUTINE, Kind};
 use crate::raw::code::{self, flags};
 use crate::raw::function::Function;
@@ -23,8 +24,18 @@ use crate::signature::{
 };
 use crate::site::Site;
 
+/// What generated functions differ in.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Shape {
+    pub(crate) how: How,
+    pub(crate) kind: Kind,
+    pub(crate) parameters: Vec<Parameter>,
+    /// What an observer is told of the arguments, as it is written in a call.
+    pub(crate) observed: String,
+}
+
 /// The code of the function that makes functions of a shape.
-type Makers = HashMap<(Kind, Vec<Parameter>), Py<PyAny>>;
+type Makers = HashMap<Shape, Py<PyAny>>;
 
 static MAKERS: Mutex<Option<Makers>> = Mutex::new(None);
 
@@ -42,53 +53,118 @@ pub(crate) fn forwarder<'py>(
     let is_compiled = Method::new(named).is_some_and(|it| it.is_compiled() && !it.is_patched());
     let described = if is_compiled { named } else { callable };
     let signature = Signature::of(described)?.unwrap_or_else(Signature::anything);
-    match signature.forwarder(callable, kind, globals) {
+    let make = |signature: Signature<'py>| -> PyResult<_> {
+        let annotations = signature.annotations.filter(|annotations| !annotations.is_empty());
+        let own_globals = signature.globals.filter(|_| annotations.is_some());
+        let parameters = signature.parameters;
+        let shape = Shape { how: How::Replace, kind, parameters, observed: String::new() };
+        let globals = own_globals.as_ref().unwrap_or(globals);
+        let function =
+            function(shape, std::slice::from_ref(callable), signature.defaults, globals)?;
+        if let Some(annotations) = annotations {
+            function.as_any().setattr("__annotations__", annotations)?;
+        }
+        Ok(function)
+    };
+    match make(signature) {
         // A C function can name a parameter after a keyword.
         Err(error) if error.is_instance_of::<PySyntaxError>(callable.py()) => {
-            Signature::anything().forwarder(callable, kind, globals)
+            make(Signature::anything())
         }
         outcome => outcome,
     }
 }
 
-impl<'py> Signature<'py> {
-    fn forwarder(
-        self,
-        callable: &Bound<'py, PyAny>,
-        kind: Kind,
-        globals: &Bound<'py, PyAny>,
-    ) -> PyResult<Function<'py>> {
-        let py = callable.py();
-        let annotations = self.annotations.filter(|annotations| !annotations.is_empty());
-        let own_globals = self.globals.filter(|_| annotations.is_some());
-        let code = maker(py, (kind, self.parameters))?;
-        let maker = Function::with_code(&code, own_globals.as_ref().unwrap_or(globals))?;
-        let mut arguments = vec![callable.clone()];
-        if kind == Kind::AsyncGenerator {
-            // Not looked up by the generated function: the module may have others of these names.
-            for name in ["StopAsyncIteration", "GeneratorExit", "BaseException"] {
-                arguments.push(py.import("builtins")?.getattr(name)?);
-            }
+/// Makes a function of a shape. `called` are the replacement, or the hook and the original.
+pub(crate) fn function<'py>(
+    shape: Shape,
+    called: &[Bound<'py, PyAny>],
+    defaults: Vec<Bound<'py, PyAny>>,
+    globals: &Bound<'py, PyAny>,
+) -> PyResult<Function<'py>> {
+    let py = globals.py();
+    let mut arguments = called.to_vec();
+    for name in exceptions(&shape) {
+        // Not looked up by the generated function: the module may have others of these names.
+        arguments.push(py.import("builtins")?.getattr(*name)?);
+    }
+    arguments.extend(defaults);
+    let maker = Function::with_code(&maker(py, shape)?, globals)?;
+    let function = maker.as_any().call1(PyTuple::new(py, arguments)?)?;
+    Function::new(&function).ok_or_else(|| PySystemError::new_err("a maker made no function"))
+}
+
+/// The exceptions that a function of a shape catches.
+fn exceptions(shape: &Shape) -> &'static [&'static str] {
+    match shape {
+        Shape { kind: Kind::AsyncGenerator, .. } => {
+            &["StopAsyncIteration", "GeneratorExit", "BaseException"]
         }
-        arguments.extend(self.defaults);
-        let function = maker.as_any().call1(PyTuple::new(py, arguments)?)?;
-        if let Some(annotations) = annotations {
-            function.setattr("__annotations__", annotations)?;
-        }
-        Function::new(&function).ok_or_else(|| PySystemError::new_err("a maker made no function"))
+        Shape { how: How::Error, .. } => &["BaseException"],
+        _ => &[],
     }
 }
 
-/// The text of a function that takes the callable and the defaults, and makes the forwarder.
+/// The arguments with which a function passes on those that it got, as they are written in a call.
+pub(crate) fn arguments(parameters: &[Parameter]) -> Vec<String> {
+    let write = |Parameter { name, kind, .. }: &Parameter| match *kind {
+        VAR_POSITIONAL => format!("*{name}"),
+        VAR_KEYWORD => format!("**{name}"),
+        KEYWORD_ONLY => format!("{name}={name}"),
+        _ => name.clone(),
+    };
+    parameters.iter().map(write).collect()
+}
+
+/// The names that a generated function uses besides its parameters, all with the same prefix.
+struct Names(String);
+
+impl Names {
+    fn beside(parameters: &[Parameter]) -> Self {
+        const ALL: [&str; 11] = [
+            "replacement",
+            "around",
+            "before",
+            "after",
+            "error",
+            "original",
+            "default_",
+            "inner",
+            "value",
+            "sent",
+            "exception",
+        ];
+        let mut prefix = String::new();
+        let is_used = |prefix: &str| {
+            parameters.iter().any(|parameter| {
+                let rest = parameter.name.strip_prefix(prefix);
+                rest.is_some_and(|rest| ALL.iter().any(|name| rest.starts_with(name)))
+            })
+        };
+        while is_used(&prefix) {
+            prefix.push('_');
+        }
+        Self(prefix)
+    }
+
+    fn name(&self, name: &str) -> String {
+        format!("{}{name}", self.0)
+    }
+}
+
+/// The text of a function that takes what is called and the defaults, and makes the forwarder.
 ///
 /// Defaults arrive as arguments and are set by the `def`: setting them later would clear the
 /// version of the function, and calls of it would never be specialised (3.13).
-fn maker_source(kind: Kind, parameters: &[Parameter]) -> String {
-    let mut private = String::from("call");
-    while parameters.iter().any(|parameter| parameter.name.starts_with(&private)) {
-        private.insert(0, '_');
-    }
-    let (mut definition, mut arguments, mut defaults) = (vec![], vec![], String::new());
+fn maker_source(shape: &Shape) -> String {
+    let Shape { how, kind, parameters, .. } = shape;
+    let names = Names::beside(parameters);
+    let mut given = match how {
+        How::Replace => vec![names.name("replacement")],
+        how => vec![names.name(how.name()), names.name("original")],
+    };
+    given.extend(exceptions(shape).iter().map(|name| names.name(name)));
+    let mut definition = Vec::new();
     let mut last = POSITIONAL_ONLY;
     for (index, Parameter { name, kind, has_default }) in parameters.iter().enumerate() {
         if last == POSITIONAL_ONLY && *kind > POSITIONAL_ONLY && index > 0 {
@@ -105,81 +181,139 @@ fn maker_source(kind: Kind, parameters: &[Parameter]) -> String {
         };
         let mut written = format!("{stars}{name}");
         if *has_default {
-            let _ = write!(written, "={private}_default_{index}");
-            let _ = write!(defaults, ", {private}_default_{index}");
+            let default = names.name(&format!("default_{index}"));
+            let _ = write!(written, "={default}");
+            given.push(default);
         }
         definition.push(written);
-        arguments.push(match *kind {
-            KEYWORD_ONLY => format!("{name}={name}"),
-            _ => format!("{stars}{name}"),
-        });
     }
     if last == POSITIONAL_ONLY && !definition.is_empty() {
         definition.push("/".to_owned());
     }
-    if kind == Kind::AsyncGenerator {
-        defaults.insert_str(0, &format!(", {private}_stop, {private}_exit, {private}_any"));
-    }
-    let call = format!("{private}({})", arguments.join(", "));
     let keyword = match kind {
         Kind::Coroutine | Kind::AsyncGenerator => "async def",
         _ => "def",
     };
-    format!(
-        "def make({private}{defaults}):\n    {keyword} forward({}):\n{}    return forward\n",
-        definition.join(", "),
-        statements(kind, &call, &private),
-    )
+    let mut text = format!(
+        "def make({}):\n    {keyword} forward({}):\n",
+        given.join(", "),
+        definition.join(", ")
+    );
+    for line in statements(shape, &names) {
+        let _ = writeln!(text, "        {line}");
+    }
+    text.push_str("    return forward\n");
+    text
 }
 
 /// The statements of a forwarder, which passes on everything that its caller can do to the result.
-fn statements(kind: Kind, call: &str, private: &str) -> String {
-    match kind {
-        Kind::Plain => format!("        return {call}\n"),
-        Kind::Coroutine => format!("        return await {call}\n"),
-        Kind::Generator | Kind::IterableCoroutine => {
-            format!("        return (yield from {call})\n")
+fn statements(shape: &Shape, names: &Names) -> Vec<String> {
+    let Shape { how, kind, parameters, observed } = shape;
+    let mut passed = arguments(parameters);
+    let called = match how {
+        How::Replace => names.name("replacement"),
+        How::Around => {
+            passed.insert(0, names.name("original"));
+            names.name("around")
         }
-        Kind::AsyncGenerator => format!(
-            "        {private}_inner = {call}
-        try:
-            {private}_value = await {private}_inner.asend(None)
-            while True:
-                try:
-                    {private}_sent = yield {private}_value
-                except {private}_exit:
-                    await {private}_inner.aclose()
-                    raise
-                except {private}_any as {private}_error:
-                    {private}_value = await {private}_inner.athrow({private}_error)
-                else:
-                    {private}_value = await {private}_inner.asend({private}_sent)
-        except {private}_stop:
-            pass\n"
-        ),
+        _ => names.name("original"),
+    };
+    let call = format!("{called}({})", passed.join(", "));
+    let tell = |given: &str| {
+        let told: Vec<_> = [given, observed].into_iter().filter(|it| !it.is_empty()).collect();
+        format!("{}({})", names.name(how.name()), told.join(", "))
+    };
+    let expression = match kind {
+        Kind::Plain => call.clone(),
+        Kind::Coroutine => format!("await {call}"),
+        Kind::Generator | Kind::IterableCoroutine => format!("(yield from {call})"),
+        Kind::AsyncGenerator => String::new(),
+    };
+    let value = names.name("value");
+    let mut lines = match (kind, how) {
+        (Kind::AsyncGenerator, How::After) => {
+            [iteration(&call, names), vec![tell("None")]].concat()
+        }
+        (Kind::AsyncGenerator, _) => iteration(&call, names),
+        (_, How::After) => {
+            vec![format!("{value} = {expression}"), tell(&value), format!("return {value}")]
+        }
+        _ => vec![format!("return {expression}")],
+    };
+    match how {
+        How::Before => lines.insert(0, tell("")),
+        How::Error => {
+            let exception = names.name("exception");
+            lines = lines.into_iter().map(|line| format!("    {line}")).collect();
+            lines.insert(0, "try:".to_owned());
+            lines.extend([
+                format!("except {} as {exception}:", names.name("BaseException")),
+                format!("    {}", tell(&exception)),
+                "    raise".to_owned(),
+            ]);
+        }
+        _ => {}
     }
+    lines
+}
+
+/// What `yield from` does, for an async generator.
+fn iteration(call: &str, names: &Names) -> Vec<String> {
+    let [inner, value, sent, exception] =
+        ["inner", "value", "sent", "exception"].map(|name| names.name(name));
+    let [stop, exit, any] =
+        ["StopAsyncIteration", "GeneratorExit", "BaseException"].map(|name| names.name(name));
+    let text = format!(
+        "{inner} = {call}
+try:
+    {value} = await {inner}.asend(None)
+    while True:
+        try:
+            {sent} = yield {value}
+        except {exit}:
+            await {inner}.aclose()
+            raise
+        except {any} as {exception}:
+            {value} = await {inner}.athrow({exception})
+        else:
+            {value} = await {inner}.asend({sent})
+except {stop}:
+    pass"
+    );
+    text.lines().map(str::to_owned).collect()
 }
 
 /// The code object of a function that makes functions of this shape.
-fn maker(py: Python<'_>, key: (Kind, Vec<Parameter>)) -> PyResult<Bound<'_, PyAny>> {
-    let known = {
+fn maker(py: Python<'_>, shape: Shape) -> PyResult<Bound<'_, PyAny>> {
+    let (known, count) = {
         let makers = MAKERS.lock().unwrap_or_else(PoisonError::into_inner);
-        makers.as_ref().and_then(|makers| makers.get(&key)).map(|code| code.clone_ref(py))
+        let known = makers.as_ref().and_then(|makers| makers.get(&shape));
+        (known.map(|code| code.clone_ref(py)), makers.as_ref().map_or(0, HashMap::len))
     };
     if let Some(code) = known {
         return Ok(code.into_bound(py));
     }
-    let kind = key.0;
     let globals = PyDict::new(py);
-    code::run(&CString::new(maker_source(kind, &key.1))?, &globals)?;
+    let source = maker_source(&shape);
+    let file = format!("<hotpatch {}>", count + 1);
+    code::run(&CString::new(source.as_str())?, &CString::new(file.as_str())?, &globals)?;
     let make = globals.get_item("make")?.ok_or_else(|| PySystemError::new_err("no maker"))?;
     let mut code = make.getattr("__code__")?;
-    if kind == Kind::IterableCoroutine {
+    if shape.kind == Kind::IterableCoroutine {
         code = with_iterable_coroutines(&code)?;
     }
+    show_in_tracebacks(py, &file, &source)?;
     let mut makers = MAKERS.lock().unwrap_or_else(PoisonError::into_inner);
-    makers.get_or_insert_default().insert(key, code.clone().unbind());
+    makers.get_or_insert_default().insert(shape, code.clone().unbind());
     Ok(code)
+}
+
+/// Lets tracebacks and debuggers find the lines of a generated function.
+fn show_in_tracebacks(py: Python<'_>, file: &str, source: &str) -> PyResult<()> {
+    let lines: Vec<String> = source.lines().map(|line| format!("{line}\n")).collect();
+    // Without a time of modification the entry stays (`checkcache`, Lib/linecache.py, 3.10 to 3.15).
+    let entry = (source.len(), py.None(), lines, file);
+    py.import("linecache")?.getattr("cache")?.set_item(file, entry)
 }
 
 /// A maker whose functions can be awaited: what `types.coroutine` does, but to the code before there

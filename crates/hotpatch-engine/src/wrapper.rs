@@ -1,15 +1,12 @@
 //! Objects of `functools` that call what they hold: caches and partial objects.
 //!
-//! What they hold is exchanged; the objects stay. They have no place for a stack: while one is patched, the
-//! function in it keeps the stack, so that the garbage collector finds it, and a table tells where it is.
+//! What they hold is exchanged; the objects stay.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use pyo3::exceptions::PySystemError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::sync::PyOnceLock;
 #[cfg(not(Py_3_12))]
 use pyo3::types::PyList;
@@ -17,12 +14,12 @@ use pyo3::types::{IntoPyDict, PyDict, PyTuple, PyType, PyWeakrefReference};
 
 use crate::called::partial_field;
 use crate::farewell;
+use crate::holder::{Held, Holder, Stack, forget, holder_at, patched};
 use crate::raw::attributes::attributes_of;
 use crate::raw::function::Function;
 use crate::raw::lru_cache;
+use crate::signature::Signature;
 use crate::site::{self, Install as _, Site, Stored};
-
-type Stack = crate::stack::Stack<State>;
 
 /// What a wrapper holds. For a cache: its function, and `__wrapped__` if it has that. For partial objects:
 /// function, arguments and keywords.
@@ -30,73 +27,6 @@ type Fields<'py> = [Option<Bound<'py, PyAny>>; 3];
 
 /// [`Fields`] that are kept.
 pub(crate) struct State([Option<Py<PyAny>>; 3]);
-
-/// Keeps the stack of one patched wrapper. The functions of all its patches keep this.
-#[pyclass(frozen, weakref, module = "hotpatch._native")]
-struct Holder(Mutex<Option<Box<Stack>>>);
-
-impl Holder {
-    // Nothing runs Python code while it holds the lock.
-    fn replace(&self, stack: Option<Box<Stack>>) -> Option<Box<Stack>> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *held, stack)
-    }
-}
-
-#[pymethods]
-impl Holder {
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        let mut outcome = Ok(());
-        if let Ok(held) = self.0.try_lock()
-            && let Some(stack) = held.as_ref()
-        {
-            stack.references(|object| {
-                if outcome.is_ok() {
-                    outcome = visit.call(object);
-                }
-            });
-        }
-        outcome
-    }
-}
-
-impl Drop for Holder {
-    fn drop(&mut self) {
-        if let Some(stack) = self.replace(None) {
-            Python::attach(|py| (*stack).release(py));
-        }
-    }
-}
-
-/// The patched wrappers, by their address.
-static PATCHED: Mutex<BTreeMap<usize, Held>> = Mutex::new(BTreeMap::new());
-
-struct Held {
-    holder: Py<PyWeakrefReference>,
-    /// Tells when the object goes: see [`forget`].
-    watch: Py<PyWeakrefReference>,
-}
-
-// Nothing runs Python code while it holds the lock.
-fn patched() -> MutexGuard<'static, BTreeMap<usize, Held>> {
-    PATCHED.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What keeps the stack of the wrapper at an address.
-fn holder_at(py: Python<'_>, address: usize) -> Option<Bound<'_, Holder>> {
-    let holder = patched().get(&address)?.holder.clone_ref(py);
-    holder.bind(py).upgrade()?.cast_into().ok()
-}
-
-/// What is done when a patched wrapper goes.
-fn forget(py: Python<'_>, address: usize) {
-    let holder = holder_at(py, address);
-    let held = patched().remove(&address);
-    if let Some(stack) = holder.and_then(|holder| holder.get().replace(None)) {
-        (*stack).release(py);
-    }
-    drop(held);
-}
 
 impl Stored for State {
     type Body<'py> = Fields<'py>;
@@ -173,7 +103,7 @@ impl<'py> Wrapper<'py> {
     }
 
     /// The state with which it calls `function`, the form of `replacement` that does not change.
-    pub(crate) fn calling(
+    pub(crate) fn led_to(
         &self,
         function: &Function<'py>,
         replacement: &Bound<'py, PyAny>,
@@ -363,6 +293,27 @@ impl<'py> Site<'py> for Wrapper<'py> {
         originals.iter().filter_map(Self::new).for_each(|original| original.settle());
     }
 
+    fn signature(&self, state: &Fields<'py>) -> PyResult<Option<Signature<'py>>> {
+        let [Some(function), arguments, keywords] = state else {
+            return Ok(None);
+        };
+        match (self.kind, arguments, keywords) {
+            (Kind::Partial, Some(arguments), Some(keywords)) => {
+                let partial = class_of(function.py(), Kind::Partial)?.call1((function,))?;
+                let nothing = PyDict::new(function.py());
+                setter(function.py())?
+                    .call1((&partial, (function, arguments, keywords, nothing)))?;
+                Signature::of(&partial)
+            }
+            _ => Signature::of(function),
+        }
+    }
+
+    fn calling(&self, function: &Function<'py>, below: &Fields<'py>) -> PyResult<Fields<'py>> {
+        let wrapped = below[1].as_ref().filter(|_| self.kind == Kind::Cache);
+        self.led_to(function, wrapped.unwrap_or(function.as_any()))
+    }
+
     /// A cache has one of its own, with the same settings.
     fn twin(&self, body: Fields<'py>) -> PyResult<Self> {
         let py = self.object.py();
@@ -388,7 +339,7 @@ impl<'py> Site<'py> for Wrapper<'py> {
             Kind::PartialMethod => functools.call_method1("partialmethod", (function,))?,
         };
         let twin = Self { object, kind: self.kind };
-        drop(twin.prepare(twin.seen(), body, false, None)?.commit(None));
+        twin.prepare(twin.seen(), body, false, None)?.commit(None);
         Ok(twin)
     }
 
@@ -413,7 +364,7 @@ impl<'py> Site<'py> for Wrapper<'py> {
             None
         };
         let Ready { attributes, call, .. } = self.ready(&state)?;
-        Ok(Install { wrapper: self.clone(), seen, state, attributes, call, holder })
+        Ok(Install { wrapper: self.clone(), seen, state, attributes, call, holder, held: None })
     }
 }
 
@@ -442,19 +393,13 @@ pub(crate) struct Install<'py> {
     call: Option<Bound<'py, PyTuple>>,
     /// What keeps its stack, and weak references to that and to the wrapper.
     holder: Option<(Bound<'py, Holder>, Reference<'py>, Reference<'py>)>,
+    /// Such references, written over.
+    held: Option<(Reference<'py>, Reference<'py>)>,
 }
 
 type Reference<'py> = Bound<'py, PyWeakrefReference>;
 
-/// What a wrapper had.
-pub(crate) struct Replaced<'py> {
-    _seen: Fields<'py>,
-    _held: Option<(Reference<'py>, Reference<'py>)>,
-}
-
-impl<'py> site::Install<State> for Install<'py> {
-    type Replaced = Replaced<'py>;
-
+impl site::Install<State> for Install<'_> {
     /// Gives the wrapper what it has already. If that does not fail, `commit` does not either, and what is
     /// made when it is first used is there.
     fn announce(&self) -> PyResult<()> {
@@ -471,20 +416,20 @@ impl<'py> site::Install<State> for Install<'py> {
         holder_at(wrapper.object.py(), wrapper.address())?.get().replace(None)
     }
 
-    fn commit(self, stack: Option<Box<Stack>>) -> Replaced<'py> {
-        let Self { wrapper, seen, state, attributes, call, holder } = self;
+    fn commit(&mut self, stack: Option<Box<Stack>>) {
+        let Self { wrapper, state, attributes, call, holder, held, .. } = self;
         let py = wrapper.object.py();
-        if let Err(error) = wrapper.set_state(Ready { state: &state, attributes, call }) {
+        let ready = Ready { state, attributes: attributes.clone(), call: call.take() };
+        if let Err(error) = wrapper.set_state(ready) {
             error.write_unraisable(py, Some(&wrapper.object));
         }
-        let before = if let Some((holder, weak, watch)) = holder {
+        let before = if let Some((holder, weak, watch)) = holder.take() {
             holder.get().replace(stack);
             let held = Held { holder: weak.unbind(), watch: watch.unbind() };
             patched().insert(wrapper.address(), held)
         } else {
             patched().remove(&wrapper.address())
         };
-        let held = before.map(|held| (held.holder.into_bound(py), held.watch.into_bound(py)));
-        Replaced { _seen: seen, _held: held }
+        *held = before.map(|held| (held.holder.into_bound(py), held.watch.into_bound(py)));
     }
 }

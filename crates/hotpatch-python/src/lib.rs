@@ -12,30 +12,53 @@ mod _native {
     use hotpatch_engine::Patch;
     #[pymodule_export]
     use hotpatch_engine::PatchError;
-    use hotpatch_engine::{Error, Options};
+    use hotpatch_engine::{Error, How, Options};
+    use pyo3::exceptions::PyValueError;
     use pyo3::prelude::*;
     use pyo3::types::PyString;
 
     /// Make `target` do what `replacement` does, under every reference to it.
     ///
     /// `target` is a function, written in Python or in C, or a bound method, classmethod, staticmethod
-    /// or property with one inside. `replacement` is any callable of the same kind (a coroutine function for a
-    /// coroutine function, and so on). `by` says who patches; by default it is the name of the
-    /// calling module.
+    /// or property with one inside. `replacement` is any callable of the same kind (a coroutine
+    /// function for a coroutine function, and so on).
     ///
-    /// Raises `TypeError` for a target or a replacement that can never work, `PatchError` if the
-    /// interpreter or the state of the target does not allow it, and whatever an audit hook for
-    /// "hotpatch.apply" raises. Nothing has changed then.
+    /// With another `how` it is a hook, and what lies below it goes on to be called:
+    ///
+    /// - "around": it is called with the original and then the arguments of the call, and its result is
+    ///   that of the call;
+    /// - "before": it is told of a call, and names the parameters of the target that it wants;
+    /// - "after": it is told of the result, and of such parameters;
+    /// - "error": it is told of the exception with which a call ends, and of such parameters.
+    ///
+    /// The patches of a target are sorted by `order`, those of a higher order further out, and then by
+    /// age. `by` says who patches; by default it is the name of the calling module.
+    ///
+    /// Raises `TypeError` for a target or a replacement that can never work, `ValueError` for an
+    /// unknown `how`, `PatchError` if the interpreter or the state of the target does not allow it, and
+    /// whatever an audit hook for "hotpatch.apply" raises. Nothing has changed then.
     #[pyfunction]
-    #[pyo3(signature = (replacement, target, *, by = None))]
+    #[pyo3(signature = (replacement, target, *, how = "replace", order = 0, by = None))]
     fn hotpatch<'py>(
         replacement: &Bound<'py, PyAny>,
         target: &Bound<'py, PyAny>,
+        how: &str,
+        order: i64,
         by: Option<Bound<'py, PyString>>,
     ) -> Result<Bound<'py, Patch>, Error> {
-        let mut options = Options::new();
+        let mut options = Options::new().how(how_named(how)?).order(order);
         options.by = by;
         hotpatch_engine::apply(replacement, target, options)
+    }
+
+    fn how_named(name: &str) -> PyResult<How> {
+        How::ALL.into_iter().find(|how| how.name() == name).ok_or_else(|| {
+            let names: Vec<_> = How::ALL.iter().map(|how| format!("'{how}'")).collect();
+            PyValueError::new_err(format!(
+                "how={name:?} is no way to patch; use one of {}",
+                names.join(", ")
+            ))
+        })
     }
 
     /// List the active patches, in the order in which they were made.

@@ -14,8 +14,10 @@ use pyo3::types::{PyModule, PyTuple};
 
 use super::call::{entry_of, keeps_itself};
 use super::detour::{self, Detour, Held, Object, detours};
+use super::function::Function;
 use super::optimizer;
 use crate::farewell;
+use crate::signature::Signature;
 use crate::site::{self, Install as _, Site};
 
 /// What calls of a builtin function reach: `None` is its own C function.
@@ -290,9 +292,17 @@ impl<'py> Site<'py> for Builtin<'py> {
         self.seen().callable.as_ref().map(Bound::as_ptr) == expected
     }
 
+    fn signature(&self, callable: &Callable<'py>) -> PyResult<Option<Signature<'py>>> {
+        Signature::of(callable.as_ref().unwrap_or(self.as_any()))
+    }
+
+    fn calling(&self, function: &Function<'py>, _: &Callable<'py>) -> PyResult<Callable<'py>> {
+        Ok(Some(function.as_any().clone()))
+    }
+
     fn twin(&self, body: Callable<'py>) -> PyResult<Self> {
         let twin = self.unpatched()?;
-        drop(twin.prepare(twin.seen(), body, false, None)?.commit(None));
+        twin.prepare(twin.seen(), body, false, None)?.commit(None);
         Ok(twin)
     }
 
@@ -305,7 +315,7 @@ impl<'py> Site<'py> for Builtin<'py> {
     ) -> PyResult<Install<'py>> {
         debug_assert!(callable.is_some() || !has_stack, "a patch says where calls go");
         let detour = callable.is_some().then(|| self.make_detour()).transpose()?;
-        Ok(Install { builtin: self.clone(), seen, callable, detour })
+        Ok(Install { builtin: self.clone(), seen, callable, detour, replaced: [None, None] })
     }
 }
 
@@ -315,11 +325,10 @@ pub(crate) struct Install<'py> {
     seen: Seen<'py>,
     callable: Callable<'py>,
     detour: Option<&'static Detour>,
+    replaced: [Callable<'py>; 2],
 }
 
-impl<'py> site::Install<StoredCallable> for Install<'py> {
-    type Replaced = [Callable<'py>; 2];
-
+impl site::Install<StoredCallable> for Install<'_> {
     fn announce(&self) -> PyResult<()> {
         optimizer::forget_traces(self.builtin.0.py());
         Ok(())
@@ -336,11 +345,11 @@ impl<'py> site::Install<StoredCallable> for Install<'py> {
         self.builtin.detour()?.stack.take()
     }
 
-    fn commit(self, stack: Option<Box<Stack>>) -> [Callable<'py>; 2] {
+    fn commit(&mut self, stack: Option<Box<Stack>>) {
         let Self { builtin, callable, detour, .. } = self;
         let object = builtin.fields();
         let (old, mut unpatched) = (builtin.detour(), ptr::null_mut());
-        let old = if let (Some(detour), Some(callable)) = (detour, callable) {
+        let old = if let (Some(detour), Some(callable)) = (detour, callable.take()) {
             detour.stack.set(stack);
             detour.callable_entry.set(entry_of(&callable));
             let needs_reference = !keeps_itself(&callable);
@@ -359,7 +368,8 @@ impl<'py> site::Install<StoredCallable> for Install<'py> {
         } else {
             ptr::null_mut()
         };
+        let py = builtin.0.py();
         // SAFETY: the detour owned both, if they are not NULL, and has given them up.
-        [old, unpatched].map(|it| unsafe { Bound::from_owned_ptr_or_opt(builtin.0.py(), it) })
+        self.replaced = [old, unpatched].map(|it| unsafe { Bound::from_owned_ptr_or_opt(py, it) });
     }
 }

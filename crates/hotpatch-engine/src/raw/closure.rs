@@ -304,8 +304,8 @@ mod tests {
     use pyo3::types::PyDict;
 
     use super::*;
-    use crate::raw::function::Function;
-    use crate::site::Site;
+    use crate::raw::function::{Function, StoredBody};
+    use crate::site::{Site, Stored as _};
 
     fn cell<'py>(value: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {
         let types = value.py().import("types").unwrap();
@@ -352,7 +352,7 @@ mod tests {
             let hidden = Hidden { kept, ..Hidden::default() };
             let closure = Closure::new(py, None, hidden).unwrap();
             assert!(closure.take_stack().is_none());
-            closure.hang(Box::new(Stack::new(base)));
+            closure.hang(Box::new(Stack::new(StoredBody::unbind(base))));
             let stack = closure.take_stack().unwrap();
             assert!(closure.take_stack().is_none());
             closure.hang(stack);

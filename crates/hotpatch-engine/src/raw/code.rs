@@ -29,14 +29,14 @@ pub(crate) fn flags(code: &Bound<'_, PyAny>) -> PyResult<u32> {
     }
 }
 
-/// Compiles and runs the text of a module.
+/// Compiles and runs the text of a module, which comes from `file`.
 ///
 /// Not with the functions `compile` and `exec`: they may be patched.
-pub(crate) fn run(source: &CStr, globals: &Bound<'_, PyDict>) -> PyResult<()> {
+pub(crate) fn run(source: &CStr, file: &CStr, globals: &Bound<'_, PyDict>) -> PyResult<()> {
     let py = globals.py();
-    let name = c"<hotpatch>".as_ptr();
+    let (source, file) = (source.as_ptr(), file.as_ptr());
     // SAFETY: two C strings, and this thread is attached.
-    let code = unsafe { ffi::Py_CompileString(source.as_ptr(), name, ffi::Py_file_input) };
+    let code = unsafe { ffi::Py_CompileString(source, file, ffi::Py_file_input) };
     // SAFETY: the result is a new reference, or NULL with an error set.
     let code = unsafe { Bound::from_owned_ptr_or_err(py, code) }?;
     let globals = globals.as_ptr();

@@ -8,6 +8,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use super::closure::{Closure, Few, Hidden};
 use super::optimizer;
+use crate::signature::Signature;
 use crate::site::{self, Install as _, Site, Stored};
 
 /// The patches of a function.
@@ -79,6 +80,10 @@ pub(crate) struct Body<'py> {
 impl<'py> Body<'py> {
     pub(crate) fn code(&self) -> Option<&Bound<'py, PyAny>> {
         self.fields[CODE].as_ref()
+    }
+
+    pub(crate) fn globals(&self) -> Option<&Bound<'py, PyAny>> {
+        self.fields[GLOBALS].as_ref()
     }
 
     pub(crate) fn closure(&self) -> Option<&Bound<'py, PyTuple>> {
@@ -332,6 +337,18 @@ impl<'py> Site<'py> for Function<'py> {
         })
     }
 
+    fn signature(&self, body: &Body<'py>) -> PyResult<Option<Signature<'py>>> {
+        Signature::of_body(body)
+    }
+
+    /// Annotations belong to the signature, which is that of what lies below.
+    fn calling(&self, function: &Self, below: &Body<'py>) -> PyResult<Body<'py>> {
+        let mut body = function.body()?;
+        body.fields[ANNOTATIONS..].clone_from_slice(&below.fields[ANNOTATIONS..]);
+        body.detach()?;
+        Ok(body)
+    }
+
     fn twin(&self, body: Body<'py>) -> PyResult<Self> {
         let py = self.0.py();
         self.0.getattr(pyo3::intern!(py, "__dict__"))?; // made when first asked for: share it
@@ -342,7 +359,7 @@ impl<'py> Site<'py> for Function<'py> {
         let replaced: Vec<_> =
             IDENTITY.iter().map(|field| twin.write(field, self.read(field))).collect();
         drop(replaced);
-        drop(twin.prepare(twin.seen(), body, false, None)?.commit(None));
+        twin.prepare(twin.seen(), body, false, None)?.commit(None);
         Ok(twin)
     }
 
@@ -419,9 +436,7 @@ pub(crate) struct Install<'py> {
     home: Option<Closure<'py>>,
 }
 
-impl<'py> site::Install<StoredBody> for Install<'py> {
-    type Replaced = Replaced<'py>;
-
+impl site::Install<StoredBody> for Install<'_> {
     /// Setting the defaults (to what they are) is the public way to it: it tells function watchers
     /// (3.12) and the optimizer, makes traces that assume the body invalid (3.15), and takes the
     /// function out of the cache that finds functions by version (3.13). Were it left there under a
@@ -452,26 +467,14 @@ impl<'py> site::Install<StoredBody> for Install<'py> {
         self.seen.0[CLOSURE].as_ref().and_then(Closure::of)?.take_stack()
     }
 
-    fn commit(self, stack: Option<Box<Stack>>) -> Replaced<'py> {
-        let Self { function, body, seen, home } = self;
-        if let (Some(home), Some(stack)) = (home, stack) {
+    fn commit(&mut self, stack: Option<Box<Stack>>) {
+        if let (Some(home), Some(stack)) = (&self.home, stack) {
             home.hang(stack);
         }
-        let mut fields = body.fields;
-        for (field, object) in BODY.iter().zip(&mut fields) {
-            *object = function.write(field, object.take());
+        for (field, object) in BODY.iter().zip(&mut self.body.fields) {
+            *object = self.function.write(field, object.take());
         }
         #[cfg(Py_3_11)]
-        function.set_version(body.version);
-        Replaced { _fields: fields, _seen: seen, _function: function }
+        self.function.set_version(self.body.version);
     }
-}
-
-/// What an install wrote over: to be dropped after everything that must be seen together, since
-/// dropping it can run Python code.
-#[must_use = "dropping this can run Python code: say where"]
-pub(crate) struct Replaced<'py> {
-    _fields: References<'py>,
-    _seen: Seen<'py>,
-    _function: Function<'py>,
 }

@@ -19,10 +19,12 @@ use pyo3::types::{PyTuple, PyType};
 
 use super::builtin::{Builtin, Callable, Stack, StoredCallable};
 use super::call::{entry_of, keeps_itself};
+use super::function::Function;
 use super::pool::{self, Whose};
 use super::{cython, optimizer};
 use crate::error::Error;
 use crate::patch::Reference;
+use crate::signature::Signature;
 use crate::site::{self, Install as _, Site};
 
 /// `PyMethodDescrObject` (Include/cpython/descrobject.h, 3.10 to 3.15).
@@ -363,9 +365,17 @@ impl<'py> Site<'py> for Method<'py> {
         self.seen().as_ref().map(Bound::as_ptr) == body.as_ref().map(Py::as_ptr)
     }
 
+    fn signature(&self, callable: &Callable<'py>) -> PyResult<Option<Signature<'py>>> {
+        Signature::of(callable.as_ref().unwrap_or(self.as_any()))
+    }
+
+    fn calling(&self, function: &Function<'py>, _: &Callable<'py>) -> PyResult<Callable<'py>> {
+        Ok(Some(function.as_any().clone()))
+    }
+
     fn twin(&self, body: Callable<'py>) -> PyResult<Self> {
         let twin = self.unpatched(leak(self.own_definition()))?;
-        drop(twin.prepare(twin.seen(), body, false, None)?.commit(None));
+        twin.prepare(twin.seen(), body, false, None)?.commit(None);
         Ok(twin)
     }
 
@@ -393,9 +403,7 @@ pub(crate) struct Install<'py> {
     index: Option<usize>,
 }
 
-impl<'py> site::Install<StoredCallable> for Install<'py> {
-    type Replaced = Callable<'py>;
-
+impl site::Install<StoredCallable> for Install<'_> {
     fn announce(&self) -> PyResult<()> {
         optimizer::forget_traces(self.method.object.py());
         Ok(())
@@ -411,9 +419,11 @@ impl<'py> site::Install<StoredCallable> for Install<'py> {
         pool::with_route(self.index?, self.method.whose(), |route| route.stack.take())
     }
 
-    fn commit(self, stack: Option<Box<Stack>>) -> Callable<'py> {
-        let Self { method, callable, index, .. } = self;
-        let index = index?;
+    fn commit(&mut self, stack: Option<Box<Stack>>) {
+        let Self { method, callable, index: Some(index), .. } = self else {
+            return;
+        };
+        let (index, callable) = (*index, callable.take());
         let entry = callable.as_ref().map(entry_of);
         let needs_reference = !callable.as_ref().is_some_and(keeps_itself);
         let callable = callable.and_then(|callable| NonNull::new(callable.into_ptr()));
@@ -425,6 +435,7 @@ impl<'py> site::Install<StoredCallable> for Install<'py> {
         });
         pool::connect(index);
         // SAFETY: the slot owned it, and has given it up.
-        old.map(|old| unsafe { Bound::from_owned_ptr(method.object.py(), old.as_ptr()) })
+        self.callable =
+            old.map(|old| unsafe { Bound::from_owned_ptr(method.object.py(), old.as_ptr()) });
     }
 }

@@ -1,0 +1,264 @@
+//! Hooks: patches that run beside what lies below them, or around it.
+
+use std::fmt;
+
+use pyo3::prelude::*;
+
+use crate::apply::frozen;
+use crate::error::{Error, describe};
+use crate::kind::Kind;
+use crate::signature::{
+    KEYWORD_ONLY, POSITIONAL_ONLY, Parameter, Signature, VAR_KEYWORD, VAR_POSITIONAL,
+};
+use crate::site::{Body, Site};
+use crate::trampoline::{self, Shape};
+
+/// What a patch does with a call of its target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum How {
+    /// It takes the place of what lies below.
+    #[default]
+    Replace,
+    /// It is called with what lies below, and then the arguments of the call.
+    Around,
+    /// It is told of a call before it begins.
+    Before,
+    /// It is told of the result of a call.
+    After,
+    /// It is told of the exception with which a call ends.
+    Error,
+}
+
+impl How {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Replace, Self::Around, Self::Before, Self::After, Self::Error];
+
+    /// Its name in Python.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Replace => "replace",
+            Self::Around => "around",
+            Self::Before => "before",
+            Self::After => "after",
+            Self::Error => "error",
+        }
+    }
+
+    /// Whether its result is ignored.
+    fn is_observer(self) -> bool {
+        matches!(self, Self::Before | Self::After | Self::Error)
+    }
+
+    /// What a hook is given before the arguments of the call.
+    fn given(self) -> Option<&'static str> {
+        match self {
+            Self::Around => Some("the original"),
+            Self::After => Some("the result"),
+            Self::Error => Some("the exception"),
+            Self::Replace | Self::Before => None,
+        }
+    }
+}
+
+impl fmt::Display for How {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+/// A patch that is no replacement.
+pub(crate) struct Hook {
+    how: How,
+    /// In a form that does not change when it is patched.
+    callable: Py<PyAny>,
+}
+
+impl Hook {
+    pub(crate) fn new(how: How, named: &Bound<'_, PyAny>) -> Result<Self, Error> {
+        Ok(Self { how, callable: frozen(named)?.unbind() })
+    }
+
+    pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
+        Self { how: self.how, callable: self.callable.clone_ref(py) }
+    }
+
+    /// Everything that the garbage collector has to know of.
+    pub(crate) fn references(&self, visit: impl FnOnce(&Py<PyAny>)) {
+        visit(&self.callable);
+    }
+
+    /// Fails if `named`, of which this is made, does not fit a target whose unpatched body is `base`.
+    pub(crate) fn check<'py, S: Site<'py>>(
+        &self,
+        site: &S,
+        named: &Bound<'py, PyAny>,
+        base: &Body<'py, S>,
+    ) -> Result<(), Error> {
+        let target = site.as_any();
+        if !target.is_callable() {
+            let why = "it is no function, and calls of it cannot be passed on";
+            return Err(Error::refused(target, why, "hook the function inside"));
+        }
+        let kind = Kind::of_target(target)?;
+        let own_kind = Kind::of_callable(named)?.unwrap_or(Kind::Plain);
+        if own_kind != Kind::Plain && (self.how.is_observer() || own_kind != kind) {
+            let (why, instead) = if self.how.is_observer() {
+                ("nobody would use what it returns".to_owned(), Kind::Plain)
+            } else {
+                (format!("callers of a {kind} do not use what it returns"), kind)
+            };
+            let why = format!("it is a {own_kind}, and {why}; write it as a {instead}");
+            return Err(self.misfit(named, target, &why));
+        }
+        let outcome = if self.how == How::Around {
+            self.own_parameters(named)?.map(drop)
+        } else {
+            self.observed(named, &signature_of(site, base)?.parameters)?.map(drop)
+        };
+        outcome.map_err(|why| self.misfit(named, target, &why))
+    }
+
+    fn misfit(&self, named: &Bound<'_, PyAny>, target: &Bound<'_, PyAny>, why: &str) -> Error {
+        let how = match self.how {
+            How::Error => "at errors of".to_owned(),
+            how => how.to_string(),
+        };
+        Error::argument(format!(
+            "cannot call {} {how} {}: {why}",
+            describe(named),
+            describe(target)
+        ))
+    }
+
+    /// The body of a function that calls the hook and `original`, which does what `below` says.
+    pub(crate) fn body<'py, S: Site<'py>>(
+        &self,
+        site: &S,
+        named: &Bound<'py, PyAny>,
+        original: &Bound<'py, PyAny>,
+        below: &Body<'py, S>,
+        base: &Body<'py, S>,
+    ) -> Result<Body<'py, S>, Error> {
+        let py = original.py();
+        let mut signature = signature_of(site, below)?;
+        let mut observed = String::new();
+        if self.how.is_observer() {
+            let mut found = self.observed(named, &signature.parameters)?;
+            if found.is_err() {
+                // A replacement below has not the parameters of the target.
+                signature = signature_of(site, base)?;
+                found = self.observed(named, &signature.parameters)?;
+            }
+            observed = found.map_err(|why| self.misfit(named, site.as_any(), &why))?;
+        }
+        let shape = Shape {
+            how: self.how,
+            kind: Kind::of_target(original)?,
+            parameters: signature.parameters,
+            observed,
+        };
+        let globals = match signature.globals {
+            Some(globals) => globals,
+            None => py.import("functools")?.dict().into_any(),
+        };
+        let called = [self.callable.bind(py).clone(), original.clone()];
+        let function = trampoline::function(shape, &called, signature.defaults, &globals)?;
+        Ok(site.calling(&function, below)?)
+    }
+
+    /// The parameters of a hook besides the one for what it is given, if they are known.
+    ///
+    /// The inner error says what is wrong with them.
+    fn own_parameters(
+        &self,
+        named: &Bound<'_, PyAny>,
+    ) -> PyResult<Result<Option<Vec<Parameter>>, String>> {
+        // The names are right also where the defaults are not.
+        let signature = match Signature::of(named)? {
+            None => Signature::shown_by(named)?,
+            known => known,
+        };
+        let Some(signature) = signature else {
+            return Ok(Ok(None));
+        };
+        let mut parameters = signature.parameters;
+        if let Some(given) = self.how.given() {
+            match parameters.first().map(|first| first.kind) {
+                Some(VAR_POSITIONAL) => {}
+                Some(kind) if kind < VAR_POSITIONAL => drop(parameters.remove(0)),
+                _ => {
+                    return Ok(Err(format!("it takes no argument for {given}; write it with one")));
+                }
+            }
+        }
+        Ok(Ok(Some(parameters)))
+    }
+
+    /// The arguments of an observer, besides what it is given, as they are written in a call.
+    ///
+    /// The inner error says what does not fit.
+    fn observed(
+        &self,
+        named: &Bound<'_, PyAny>,
+        known: &[Parameter],
+    ) -> PyResult<Result<String, String>> {
+        Ok(self.own_parameters(named)?.and_then(|own| match own {
+            Some(own) => write_arguments(&own, known),
+            None => Ok(trampoline::arguments(known).join(", ")),
+        }))
+    }
+}
+
+/// Whether a parameter stands for one argument.
+fn is_single(parameter: &Parameter) -> bool {
+    parameter.kind != VAR_POSITIONAL && parameter.kind != VAR_KEYWORD
+}
+
+/// The arguments of a call, made where `known` are the parameters, of a function with the parameters `own`:
+/// those of the same name. `*args` and `**kwargs` take what is left. The name of a parameter that is only
+/// positional need not mean anything (`list.append`), so without a namesake it takes the next argument.
+fn write_arguments(own: &[Parameter], known: &[Parameter]) -> Result<String, String> {
+    let takes_rest = own.iter().any(|it| it.kind == VAR_POSITIONAL);
+    let is_named = |it: &&Parameter| own.iter().any(|own| is_single(own) && own.name == it.name);
+    let is_positional = |it: &&Parameter| it.kind < VAR_POSITIONAL;
+    let mut left = known.iter().filter(|it| !is_named(it)).peekable();
+    let (mut arguments, mut is_skipped) = (Vec::new(), false);
+    for Parameter { name, kind, has_default } in own {
+        match *kind {
+            VAR_POSITIONAL => {
+                while let Some(it) = left.next_if(|it| it.kind <= VAR_POSITIONAL) {
+                    let stars = if it.kind == VAR_POSITIONAL { "*" } else { "" };
+                    arguments.push(format!("{stars}{}", it.name));
+                }
+            }
+            VAR_KEYWORD => arguments.extend(left.by_ref().filter_map(|it| match it.kind {
+                VAR_KEYWORD => Some(format!("**{}", it.name)),
+                POSITIONAL_ONLY | VAR_POSITIONAL => None,
+                _ => Some(format!("{0}={0}", it.name)),
+            })),
+            _ if known.iter().any(|it| it.name == *name) => {
+                let by_name = *kind == KEYWORD_ONLY || is_skipped;
+                arguments.push(if by_name { format!("{name}={name}") } else { name.clone() });
+            }
+            POSITIONAL_ONLY if left.peek().is_some_and(is_positional) => {
+                arguments.extend(left.next().map(|it| it.name.clone()));
+            }
+            _ if *has_default && (*kind == KEYWORD_ONLY || !takes_rest) => is_skipped = true,
+            _ => {
+                let known: Vec<_> = known.iter().map(|it| it.name.as_str()).collect();
+                return Err(format!(
+                    "it has a parameter '{name}', and the target has none of that name but ({}); name \
+                     parameters of the target",
+                    known.join(", ")
+                ));
+            }
+        }
+    }
+    Ok(arguments.join(", "))
+}
+
+fn signature_of<'py, S: Site<'py>>(site: &S, body: &Body<'py, S>) -> PyResult<Signature<'py>> {
+    Ok(site.signature(body)?.unwrap_or_else(Signature::anything))
+}
