@@ -5,10 +5,11 @@ from typing import Any, Concatenate, Generic, Literal, TypeAlias, final, overloa
 
 from typing_extensions import ParamSpec, Self, TypeVar
 
-__all__ = ["Patch", "PatchError", "hotpatch", "patches"]
+__all__ = ["Patch", "PatchError", "hotpatch", "lock", "patches"]
 
 _P = ParamSpec("_P", default=...)
 _R = TypeVar("_R", default=Any)
+_Scope: TypeAlias = Literal["process", "context", "thread"]
 _How: TypeAlias = Literal["replace", "around", "before", "after", "error"]
 # What has a function inside, and is not called itself.
 _Descriptor: TypeAlias = (
@@ -49,6 +50,10 @@ class Patch(Generic[_P, _R]):
     @property
     def how(self) -> _How:
         """What the patch does with a call of its target."""
+
+    @property
+    def scope(self) -> _Scope:
+        """Which calls of its target the patch is for."""
 
     @property
     def order(self) -> int:
@@ -98,6 +103,7 @@ def hotpatch(
     target: _Descriptor,
     *,
     how: _How = "replace",
+    scope: _Scope = "process",
     order: int = 0,
     by: str | None = None,
 ) -> Patch[..., Any]:
@@ -115,12 +121,15 @@ def hotpatch(
     - "after": it is told of the result, and of such parameters;
     - "error": it is told of the exception with which a call ends, and of such parameters.
 
+    With a `scope` it is for the calls in this thread alone, or for those in this `contextvars`
+    context and in those copied from it. All others run what lies below.
+
     The patches of a target are sorted by `order`, those of a higher order further out, and then by
     age. `by` says who patches; by default it is the name of the calling module.
 
     Raises `TypeError` for a target or a replacement that can never work, `ValueError` for an
-    unknown `how`, `PatchError` if the interpreter or the state of the target does not allow it, and
-    whatever an audit hook for "hotpatch.apply" raises. Nothing has changed then.
+    unknown `how` or `scope`, `PatchError` if the interpreter or the state of the target does not
+    allow it, and whatever an audit hook for "hotpatch.apply" raises. Nothing has changed then.
     """
 
 @overload
@@ -129,6 +138,7 @@ def hotpatch(
     target: Callable[_P, _R],
     *,
     how: Literal["replace"] = "replace",
+    scope: _Scope = "process",
     order: int = 0,
     by: str | None = None,
 ) -> Patch[_P, _R]: ...
@@ -138,6 +148,7 @@ def hotpatch(
     target: Callable[_P, _R],
     *,
     how: Literal["around"],
+    scope: _Scope = "process",
     order: int = 0,
     by: str | None = None,
 ) -> Patch[_P, _R]: ...
@@ -147,6 +158,7 @@ def hotpatch(
     target: Callable[_P, _R],
     *,
     how: Literal["before", "after", "error"],
+    scope: _Scope = "process",
     order: int = 0,
     by: str | None = None,
 ) -> Patch[_P, _R]: ...
@@ -160,4 +172,11 @@ def patches(
     With `target` those of one function, with `by` those that were made by one author.
 
     Raises `TypeError` for a target that could not be patched.
+    """
+
+def lock() -> None:
+    """Refuse all further patches in this process, for good.
+
+    The patches that are there stay, and can be undone. `hotpatch` raises `PatchError` from then on.
+    With `HOTPATCH_DISABLE=1` in the environment it does so from the start.
     """

@@ -10,11 +10,13 @@ use crate::class_cell;
 use crate::error::{Error, describe};
 use crate::hook::{Hook, How};
 use crate::kind::Kind;
+use crate::lock;
 use crate::patch::{Patch, plain};
 use crate::raw::builtin::StoredCallable;
 use crate::raw::frame::current_module;
 use crate::raw::function::{self, Function};
 use crate::raw::{audit, layout};
+use crate::scope::Scope;
 use crate::site::{AnySite, Site};
 use crate::target::{FunctionTarget, Target};
 use crate::trampoline;
@@ -25,6 +27,8 @@ use crate::trampoline;
 pub struct Options<'py> {
     /// What it does with a call.
     pub how: How,
+    /// Which calls it is for.
+    pub scope: Scope,
     /// Patches of a higher order lie further out, and of those of one order the later ones.
     pub order: i64,
     /// Who patches. By default the `__name__` of the calling module.
@@ -42,6 +46,13 @@ impl<'py> Options<'py> {
     #[must_use]
     pub fn how(mut self, how: How) -> Self {
         self.how = how;
+        self
+    }
+
+    /// Says which calls the patch is for.
+    #[must_use]
+    pub fn scope(mut self, scope: Scope) -> Self {
+        self.scope = scope;
         self
     }
 
@@ -137,6 +148,7 @@ pub fn apply<'py>(
     target: &Bound<'py, PyAny>,
     options: Options<'py>,
 ) -> Result<Bound<'py, Patch>, Error> {
+    lock::check(target)?;
     layout::check(target.py())?;
     match Target::resolve(target)? {
         Target::Function(target) => {
@@ -148,6 +160,12 @@ pub fn apply<'py>(
                 source.check_kind(&target.function)?;
                 Ok(body_for(&source.function, base, &target)?)
             };
+            if options.scope != Scope::Process {
+                let base = target.function.with_stack(|stack| stack.base(replacement.py()));
+                let base = base.map_or_else(|| target.function.body(), Ok)?;
+                let function = source.function.twin(make_body(&base)?)?;
+                return put(&target.function, replacement, function.as_any(), options);
+            }
             install(&target.function, replacement, Source::Replacement(&make_body), options)
         }
         Target::Builtin(builtin) => lead_to(&builtin, replacement, options),
@@ -167,6 +185,10 @@ pub fn apply<'py>(
             check_callable(replacement, wrapper.as_any())?;
             let kind = Kind::of_target(wrapper.as_any())?;
             kind.check(wrapper.as_any(), replacement)?;
+            if options.scope != Scope::Process {
+                let function = as_function(&wrapper.unless_itself(replacement)?, kind)?;
+                return put(&wrapper, replacement, function.as_any(), options);
+            }
             let make_body = |_: &_| {
                 let replacement = &wrapper.unless_itself(replacement)?;
                 let function = as_function(replacement, kind)?;
@@ -187,6 +209,9 @@ fn lead_to<'py>(
         return hook(site, replacement, options);
     }
     check_callable(replacement, site.as_any())?;
+    if options.scope != Scope::Process {
+        return put(site, replacement, &frozen(replacement)?, options);
+    }
     let make_body = |_: &_| Ok(Some(frozen(replacement)?));
     install(site, replacement, Source::Replacement(&make_body), options)
 }
@@ -198,8 +223,19 @@ fn hook<'py, S: Site<'py>>(
     options: Options<'py>,
 ) -> Result<Bound<'py, Patch>, Error> {
     check_callable(named, site.as_any())?;
-    let hook = Hook::new(options.how, named)?;
-    install(site, named, Source::Hook(&hook), options)
+    put(site, named, &frozen(named)?, options)
+}
+
+/// Puts a patch in its place that calls what lies below it, at times at least.
+fn put<'py, S: Site<'py>>(
+    site: &S,
+    named: &Bound<'py, PyAny>,
+    callable: &Bound<'py, PyAny>,
+    options: Options<'py>,
+) -> Result<Bound<'py, Patch>, Error> {
+    let hook = Hook::new(options.how, options.scope, callable)?;
+    let outcome = install(site, named, Source::Hook(&hook), options);
+    outcome.inspect_err(|_| hook.leave(named.py()))
 }
 
 /// What a call of `replacement` does now, in a form that does not change when that is patched.
@@ -251,10 +287,10 @@ fn install<'py, S: Site<'py>>(
 ) -> Result<Bound<'py, Patch>, Error> {
     let object = site.as_any();
     let py = object.py();
-    let Options { how, order, by } = options;
+    let Options { how, scope, order, by } = options;
     let by = author(py, by)?;
     audit::raise(c"hotpatch.apply", object, replacement, &by)?;
-    let patch = Patch::new(site.reference()?, how, order, by)?;
+    let patch = Patch::new(site.reference()?, how, scope, order, by)?;
     let edits = [Edit::Add(Addition { patch: &patch, replacement, source })];
     loop {
         let mut change = Change::new(site.clone());

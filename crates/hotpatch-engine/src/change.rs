@@ -440,6 +440,8 @@ impl<'py, S: Site<'py>> Change<'py, S> {
 
     /// Does what is due after it was carried out. This can run Python code.
     pub(crate) fn settle(&self) {
+        let py = self.site.as_any().py();
+        self.retired.iter().filter_map(Retired::hook).for_each(|hook| hook.leave(py));
         self.site.settle();
         self.others.iter().for_each(Self::settle);
     }

@@ -4,9 +4,9 @@ use std::fmt;
 
 use pyo3::prelude::*;
 
-use crate::apply::frozen;
 use crate::error::{Error, describe};
 use crate::kind::Kind;
+use crate::scope::{Reach, Scope};
 use crate::signature::{
     KEYWORD_ONLY, POSITIONAL_ONLY, Parameter, Signature, VAR_KEYWORD, VAR_POSITIONAL,
 };
@@ -68,25 +68,38 @@ impl fmt::Display for How {
     }
 }
 
-/// A patch that is no replacement.
+/// A patch that calls what lies below it, always or in other threads or contexts.
 pub(crate) struct Hook {
     how: How,
     /// In a form that does not change when it is patched.
     callable: Py<PyAny>,
+    reach: Option<Reach>,
 }
 
 impl Hook {
-    pub(crate) fn new(how: How, named: &Bound<'_, PyAny>) -> Result<Self, Error> {
-        Ok(Self { how, callable: frozen(named)?.unbind() })
+    /// `callable` is what is called, in a form that does not change.
+    pub(crate) fn new(how: How, scope: Scope, callable: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let reach = Reach::here(callable.py(), scope)?;
+        Ok(Self { how, callable: callable.clone().unbind(), reach })
     }
 
     pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
-        Self { how: self.how, callable: self.callable.clone_ref(py) }
+        Self {
+            how: self.how,
+            callable: self.callable.clone_ref(py),
+            reach: self.reach.as_ref().map(|reach| reach.clone_ref(py)),
+        }
     }
 
     /// Everything that the garbage collector has to know of.
-    pub(crate) fn references(&self, visit: impl FnOnce(&Py<PyAny>)) {
+    pub(crate) fn references(&self, mut visit: impl FnMut(&Py<PyAny>)) {
         visit(&self.callable);
+        self.reach.iter().for_each(|reach| reach.references(&mut visit));
+    }
+
+    /// The patch is gone, or did not come about.
+    pub(crate) fn leave(&self, py: Python<'_>) {
+        self.reach.iter().for_each(|reach| reach.leave(py));
     }
 
     /// Fails if `named`, of which this is made, does not fit a target whose unpatched body is `base`.
@@ -100,6 +113,9 @@ impl Hook {
         if !target.is_callable() {
             let why = "it is no function, and calls of it cannot be passed on";
             return Err(Error::refused(target, why, "hook the function inside"));
+        }
+        if self.how == How::Replace {
+            return Ok(()); // it was looked at as a replacement
         }
         let kind = Kind::of_target(target)?;
         let own_kind = Kind::of_callable(named)?.unwrap_or(Kind::Plain);
@@ -144,6 +160,10 @@ impl Hook {
         let py = original.py();
         let mut signature = signature_of(site, below)?;
         let mut observed = String::new();
+        let callable = self.callable.bind(py);
+        if self.how == How::Replace && !signature.is_that_of(callable)? {
+            signature = Signature { globals: signature.globals, ..Signature::anything() };
+        }
         if self.how.is_observer() {
             let mut found = self.observed(named, &signature.parameters)?;
             if found.is_err() {
@@ -156,6 +176,7 @@ impl Hook {
         let shape = Shape {
             how: self.how,
             kind: Kind::of_target(original)?,
+            is_scoped: self.reach.is_some(),
             parameters: signature.parameters,
             observed,
         };
@@ -163,7 +184,8 @@ impl Hook {
             Some(globals) => globals,
             None => py.import("functools")?.dict().into_any(),
         };
-        let called = [self.callable.bind(py).clone(), original.clone()];
+        let mut called = vec![callable.clone(), original.clone()];
+        called.extend(self.reach.iter().map(|reach| reach.is_here(py)));
         let function = trampoline::function(shape, &called, signature.defaults, &globals)?;
         Ok(site.calling(&function, below)?)
     }

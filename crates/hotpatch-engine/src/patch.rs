@@ -12,6 +12,7 @@ use crate::hook::How;
 use crate::raw::audit;
 use crate::raw::frame::Place;
 use crate::registry;
+use crate::scope::Scope;
 use crate::site::{AnySite, Site, with_site};
 use crate::stack::{Stack, changed_by_others};
 use crate::target::Target;
@@ -55,6 +56,7 @@ pub struct Patch {
     sequence: AtomicU64,
     order: i64,
     how: How,
+    scope: Scope,
     target: Reference,
     by: Py<PyString>,
     place: Option<Place>,
@@ -112,6 +114,7 @@ impl Patch {
     pub(crate) fn new(
         target: Reference,
         how: How,
+        scope: Scope,
         order: i64,
         by: Bound<'_, PyString>,
     ) -> PyResult<Bound<'_, Self>> {
@@ -120,6 +123,7 @@ impl Patch {
             sequence: AtomicU64::new(u64::MAX),
             order,
             how,
+            scope,
             target,
             by: by.unbind(),
             place: Place::current(py),
@@ -235,6 +239,12 @@ impl Patch {
     #[getter]
     fn how(&self) -> &'static str {
         self.how.name()
+    }
+
+    /// Which calls of its target the patch is for.
+    #[getter]
+    fn scope(&self) -> &'static str {
+        self.scope.name()
     }
 
     /// Patches of a higher order lie further out, and of those of one order the later ones.

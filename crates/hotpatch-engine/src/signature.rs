@@ -163,6 +163,18 @@ impl<'py> Signature<'py> {
         Ok(Some(Self { parameters, defaults, annotations: None, globals }))
     }
 
+    /// Whether a Python function has these parameters and defaults.
+    pub(crate) fn is_that_of(&self, callable: &Bound<'py, PyAny>) -> PyResult<bool> {
+        let Some(function) = Function::new(callable) else {
+            return Ok(false);
+        };
+        let other = Self::of_body(&function.body()?)?;
+        Ok(other.is_some_and(|other| {
+            let mut defaults = self.defaults.iter().zip(&other.defaults);
+            self.parameters == other.parameters && defaults.all(|(one, other)| one.is(other))
+        }))
+    }
+
     /// Takes away the parameter that the first argument of a method goes to.
     fn bind_first(&mut self) -> PyResult<()> {
         // `*args` takes the arguments that are put first, and what comes after them.

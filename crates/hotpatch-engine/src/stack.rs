@@ -42,6 +42,12 @@ pub(crate) struct Retired<'py, B: Stored> {
     original: Option<Bound<'py, PyAny>>,
 }
 
+impl<B: Stored> Retired<'_, B> {
+    pub(crate) fn hook(&self) -> Option<&Hook> {
+        self.bodies.as_ref()?.2.as_ref()
+    }
+}
+
 impl<B: Stored> Drop for Retired<'_, B> {
     fn drop(&mut self) {
         drop(self.bodies.take()); // the replacement may have the original

@@ -29,6 +29,8 @@ use crate::site::Site;
 pub(crate) struct Shape {
     pub(crate) how: How,
     pub(crate) kind: Kind,
+    /// Whether it asks first if it is in force, and calls the original otherwise.
+    pub(crate) is_scoped: bool,
     pub(crate) parameters: Vec<Parameter>,
     /// What an observer is told of the arguments, as it is written in a call.
     pub(crate) observed: String,
@@ -57,7 +59,13 @@ pub(crate) fn forwarder<'py>(
         let annotations = signature.annotations.filter(|annotations| !annotations.is_empty());
         let own_globals = signature.globals.filter(|_| annotations.is_some());
         let parameters = signature.parameters;
-        let shape = Shape { how: How::Replace, kind, parameters, observed: String::new() };
+        let shape = Shape {
+            how: How::Replace,
+            kind,
+            is_scoped: false,
+            parameters,
+            observed: String::new(),
+        };
         let globals = own_globals.as_ref().unwrap_or(globals);
         let function =
             function(shape, std::slice::from_ref(callable), signature.defaults, globals)?;
@@ -121,7 +129,8 @@ struct Names(String);
 
 impl Names {
     fn beside(parameters: &[Parameter]) -> Self {
-        const ALL: [&str; 11] = [
+        const ALL: [&str; 12] = [
+            "active",
             "replacement",
             "around",
             "before",
@@ -159,10 +168,14 @@ impl Names {
 fn maker_source(shape: &Shape) -> String {
     let Shape { how, kind, parameters, .. } = shape;
     let names = Names::beside(parameters);
-    let mut given = match how {
-        How::Replace => vec![names.name("replacement")],
-        how => vec![names.name(how.name()), names.name("original")],
+    let mut given = match (how, shape.is_scoped) {
+        (How::Replace, false) => vec![names.name("replacement")],
+        (How::Replace, true) => vec![names.name("replacement"), names.name("original")],
+        (how, _) => vec![names.name(how.name()), names.name("original")],
     };
+    if shape.is_scoped {
+        given.push(names.name("active"));
+    }
     given.extend(exceptions(shape).iter().map(|name| names.name(name)));
     let mut definition = Vec::new();
     let mut last = POSITIONAL_ONLY;
@@ -208,7 +221,8 @@ fn maker_source(shape: &Shape) -> String {
 
 /// The statements of a forwarder, which passes on everything that its caller can do to the result.
 fn statements(shape: &Shape, names: &Names) -> Vec<String> {
-    let Shape { how, kind, parameters, observed } = shape;
+    let Shape { how, kind, parameters, observed, .. } = shape;
+    let original = format!("{}({})", names.name("original"), arguments(parameters).join(", "));
     let mut passed = arguments(parameters);
     let called = match how {
         How::Replace => names.name("replacement"),
@@ -219,16 +233,17 @@ fn statements(shape: &Shape, names: &Names) -> Vec<String> {
         _ => names.name("original"),
     };
     let call = format!("{called}({})", passed.join(", "));
-    let tell = |given: &str| {
-        let told: Vec<_> = [given, observed].into_iter().filter(|it| !it.is_empty()).collect();
-        format!("{}({})", names.name(how.name()), told.join(", "))
-    };
-    let expression = match kind {
-        Kind::Plain => call.clone(),
+    let expression_of = |call: &str| match kind {
+        Kind::Plain => call.to_owned(),
         Kind::Coroutine => format!("await {call}"),
         Kind::Generator | Kind::IterableCoroutine => format!("(yield from {call})"),
         Kind::AsyncGenerator => String::new(),
     };
+    let tell = |given: &str| {
+        let told: Vec<_> = [given, observed].into_iter().filter(|it| !it.is_empty()).collect();
+        format!("{}({})", names.name(how.name()), told.join(", "))
+    };
+    let expression = expression_of(&call);
     let value = names.name("value");
     let mut lines = match (kind, how) {
         (Kind::AsyncGenerator, How::After) => {
@@ -253,6 +268,15 @@ fn statements(shape: &Shape, names: &Names) -> Vec<String> {
             ]);
         }
         _ => {}
+    }
+    if shape.is_scoped {
+        let mut otherwise = match kind {
+            Kind::AsyncGenerator => [iteration(&original, names), vec!["return".into()]].concat(),
+            _ => vec![format!("return {}", expression_of(&original))],
+        };
+        otherwise = otherwise.into_iter().map(|line| format!("    {line}")).collect();
+        otherwise.insert(0, format!("if not {}():", names.name("active")));
+        lines.splice(0..0, otherwise);
     }
     lines
 }

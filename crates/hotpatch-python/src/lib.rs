@@ -12,7 +12,7 @@ mod _native {
     use hotpatch_engine::Patch;
     #[pymodule_export]
     use hotpatch_engine::PatchError;
-    use hotpatch_engine::{Error, How, Options};
+    use hotpatch_engine::{Error, How, Options, Scope};
     use pyo3::exceptions::PyValueError;
     use pyo3::prelude::*;
     use pyo3::types::PyString;
@@ -31,33 +31,43 @@ mod _native {
     /// - "after": it is told of the result, and of such parameters;
     /// - "error": it is told of the exception with which a call ends, and of such parameters.
     ///
+    /// With a `scope` it is for the calls in this thread alone, or for those in this `contextvars`
+    /// context and in those copied from it. All others run what lies below.
+    ///
     /// The patches of a target are sorted by `order`, those of a higher order further out, and then by
     /// age. `by` says who patches; by default it is the name of the calling module.
     ///
     /// Raises `TypeError` for a target or a replacement that can never work, `ValueError` for an
-    /// unknown `how`, `PatchError` if the interpreter or the state of the target does not allow it, and
-    /// whatever an audit hook for "hotpatch.apply" raises. Nothing has changed then.
+    /// unknown `how` or `scope`, `PatchError` if the interpreter or the state of the target does not
+    /// allow it, and whatever an audit hook for "hotpatch.apply" raises. Nothing has changed then.
     #[pyfunction]
-    #[pyo3(signature = (replacement, target, *, how = "replace", order = 0, by = None))]
+    #[pyo3(signature = (replacement, target, *, how = "replace", scope = "process", order = 0, by = None))]
     fn hotpatch<'py>(
         replacement: &Bound<'py, PyAny>,
         target: &Bound<'py, PyAny>,
         how: &str,
+        scope: &str,
         order: i64,
         by: Option<Bound<'py, PyString>>,
     ) -> Result<Bound<'py, Patch>, Error> {
-        let mut options = Options::new().how(how_named(how)?).order(order);
+        let mut options = Options::new()
+            .how(named("how", How::ALL, How::name, how)?)
+            .scope(named("scope", Scope::ALL, Scope::name, scope)?)
+            .order(order);
         options.by = by;
         hotpatch_engine::apply(replacement, target, options)
     }
 
-    fn how_named(name: &str) -> PyResult<How> {
-        How::ALL.into_iter().find(|how| how.name() == name).ok_or_else(|| {
-            let names: Vec<_> = How::ALL.iter().map(|how| format!("'{how}'")).collect();
-            PyValueError::new_err(format!(
-                "how={name:?} is no way to patch; use one of {}",
-                names.join(", ")
-            ))
+    /// What a keyword that takes one of a few texts means.
+    fn named<T: Copy, const N: usize>(
+        keyword: &str,
+        all: [T; N],
+        name: fn(T) -> &'static str,
+        given: &str,
+    ) -> PyResult<T> {
+        all.into_iter().find(|it| name(*it) == given).ok_or_else(|| {
+            let names = all.map(|it| format!("'{}'", name(it))).join(", ");
+            PyValueError::new_err(format!("{keyword}='{given}' is unknown; use one of {names}"))
         })
     }
 
@@ -74,5 +84,26 @@ mod _native {
         by: Option<&Bound<'py, PyString>>,
     ) -> Result<Vec<Bound<'py, Patch>>, Error> {
         hotpatch_engine::patches(py, target, by)
+    }
+
+    /// Refuse all further patches in this process, for good.
+    ///
+    /// The patches that are there stay, and can be undone. `hotpatch` raises `PatchError` from then on.
+    /// With `HOTPATCH_DISABLE=1` in the environment it does so from the start.
+    #[pyfunction]
+    fn lock(py: Python<'_>) -> PyResult<()> {
+        hotpatch_engine::lock(py)
+    }
+
+    /// What the environment says when the module is imported.
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let name = "HOTPATCH_DISABLE";
+        let environment = module.py().import("os")?.getattr("environ")?;
+        let value: Option<String> = environment.call_method1("get", (name,))?.extract()?;
+        if value.is_some_and(|value| !matches!(value.as_str(), "" | "0")) {
+            hotpatch_engine::lock_because(format!("{name} is set in the environment"));
+        }
+        Ok(())
     }
 }
