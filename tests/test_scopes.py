@@ -253,7 +253,7 @@ def test_super_in_a_replacement_is_that_of_the_target(scope: Scope) -> None:
         def greet(self) -> str:
             return f"other {super().greet()}"
 
-    with hotpatch(Other.greet, Derived.greet, scope=scope):  # type: ignore[arg-type]
+    with hotpatch(Other.greet, Derived.greet, scope=scope):
         assert Derived().greet() == "other base"
         assert in_thread(Derived().greet) == "derived base"
 
