@@ -9,17 +9,18 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benches import apply_undo, c_functions, calls, import_time, scaling
+from benches import apply_undo, c_functions, calls, hooks, import_time, scaling
 from benches.tables import Table, one_version
 
 BENCHES = {
     "calls": calls.run,
     "apply_undo": apply_undo.run,
     "c_functions": c_functions.run,
+    "hooks": hooks.run,
     "scaling": scaling.run,
     "import_time": import_time.run,
 }
-PEERS = ("freezegun", "patchy", "pytest", "time-machine", "wrapt")
+PEERS = ("aspectlib", "ddtrace", "freezegun", "patchy", "pytest", "time-machine", "wrapt")
 
 
 def main() -> None:

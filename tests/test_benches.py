@@ -47,6 +47,17 @@ def run(*arguments: str) -> str:
             id="apply_undo",
         ),
         pytest.param(
+            "hooks",
+            [
+                "Calling a function with a hook around it that passes everything on",
+                "Calling a function that a hook observes",
+                "Calling a function that is patched for another context or thread",
+                "Putting a hook in place and taking it away",
+            ],
+            "`hotpatch`, `how=\"around\"`",
+            id="hooks",
+        ),
+        pytest.param(
             "c_functions",
             [
                 "Calling a patched C function",
