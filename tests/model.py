@@ -7,7 +7,9 @@ that of its newest layer, or its base. `write` makes a real function together wi
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
+import weakref
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
@@ -60,11 +62,48 @@ class Written:
         return [self.kept] if self.kept else []
 
 
-Meaning = Builtin | Written
+@dataclasses.dataclass
+class Hooked:
+    """The meaning of a function with a hook around what lies below it."""
+
+    label: str
+    below: Function
+
+    def steps(self, x: object) -> Steps:
+        yield self.label, "begun"
+        result = yield from self.below.steps(x)
+        return self.label, result
+
+    def holds(self) -> list[Function]:
+        return [self.below]
+
+    def frozen(self) -> Meaning:
+        """The same, with what lies below as it is now."""
+        below = Function(self.below.kind, frozen(self.below.meaning()))
+        return type(self)(self.label, below)
+
+
+class Observed(Hooked):
+    """The meaning of a function with a hook that is only told of calls."""
+
+    def steps(self, x: object) -> Steps:
+        return self.below.steps(x)
+
+
+Meaning = Builtin | Written | Hooked
+
+
+def frozen(meaning: Meaning) -> Meaning:
+    return meaning.frozen() if isinstance(meaning, Hooked) else meaning
+
+
+def is_live(meaning: Meaning) -> bool:
+    """Whether it follows what lies below it."""
+    return isinstance(meaning, Hooked) and isinstance(meaning.below, Twin)
 
 
 class Function:
-    """What one function object does: the newest layer, or the base if there is none."""
+    """What one function object does: the highest layer, or the base if there is none."""
 
     def __init__(self, kind: str, base: Meaning) -> None:
         self.kind = kind
@@ -138,13 +177,23 @@ class Layer:
 
     by: str
     number: int  # in the order in which patches are made
+    order: int
     owner: Function
     meaning: Meaning
     replacement: Function | None = None
     twin: Twin | None = None
 
+    @property
+    def rank(self) -> tuple[int, int]:
+        return self.order, self.number
+
     def is_active(self) -> bool:
         return self in self.owner.layers
+
+    def insert(self) -> None:
+        self.owner.layers.append(self)
+        self.owner.layers.sort(key=lambda layer: layer.rank)
+        self.owner.past_layers.append(self)
 
     def undo(self) -> bool:
         """Returns whether it is undone now: a write by somebody else prevents it."""
@@ -161,7 +210,7 @@ class Layer:
         if self.owner.is_gone:
             return None
         for layer in self.owner.layers:
-            if layer.number >= self.number:
+            if layer.rank >= self.rank:
                 layer.twin = layer.twin or Twin(layer)
                 return layer.twin
         return self.owner
@@ -239,6 +288,19 @@ def write(
     return function, Written(label, does, tuple(cells[name] for name in names), values)
 
 
+def write_hook(kind: str, label: str) -> Callable[..., Any]:
+    """Makes a function to put around others, whose meaning is `Hooked`."""
+    define, show, run = SYNTAX[kind]
+    source = (
+        f"def make():\n"
+        f" {define} hook(original, x, *args, **kwargs):\n"
+        f"  {show}(({label!r}, 'begun'))\n"
+        f"  return {label!r}, {run.replace('(x)', '(x, *args, **kwargs)')}\n"
+        f" return hook\n"
+    )
+    return compiled(source, dict(SHARED_GLOBALS))()
+
+
 def write_code(kind: str, label: str, function: types.FunctionType) -> types.CodeType:
     """Other code that fits the closure and the defaults of `function`, and uses neither."""
     define, show, _ = SYNTAX[kind]
@@ -267,3 +329,67 @@ def copied(function: types.FunctionType) -> types.FunctionType:
     )
     copy.__kwdefaults__ = function.__kwdefaults__
     return copy
+
+
+Outcomes = list[tuple[str, object]]
+
+
+def advance(iterator: Any) -> tuple[str, object]:
+    """Runs a generator or a coroutine, real or of the model, to where it stops next."""
+    try:
+        return "yields", iterator.send(None)
+    except StopIteration as stop:
+        return "returns", stop.value
+
+
+def drain(iterator: Any) -> Outcomes:
+    outcomes = [advance(iterator)]
+    while outcomes[-1][0] == "yields":
+        outcomes.append(advance(iterator))
+    return outcomes
+
+
+def as_method(function: types.FunctionType) -> types.FunctionType:
+    return function
+
+
+@dataclasses.dataclass
+class Place:
+    """A function that the test can reach, all ways to name it, and all ways to call it with `x`."""
+
+    model: Function
+    function: types.FunctionType
+    x: Any
+    names: list[Any]
+    calls: list[Callable[[], Any]]
+    overwritten: tuple[str, Any] | None = None
+
+    @classmethod
+    def of_function(cls, model: Function, function: types.FunctionType) -> Place:
+        model.reference = weakref.ref(function)
+        return cls(model, function, 7, [function], [functools.partial(function, 7)])
+
+    @classmethod
+    def of_member(
+        cls, model: Function, function: types.FunctionType, wrap: Callable[[Any], Any]
+    ) -> Place:
+        model.reference = weakref.ref(function)
+        owner: Any = type("Owner", (), {"member": wrap(function)})
+        instance, raw = owner(), owner.__dict__["member"]
+        if wrap is property:
+            return cls(model, function, instance, [raw], [lambda: instance.member])
+        names = [raw, owner.member, instance.member]
+        calls = [lambda: instance.member(), instance.member]
+        if wrap is classmethod:
+            return cls(model, function, owner, names, [lambda: owner.member(), *calls])
+        if wrap is staticmethod:
+            calls = [lambda: instance.member(instance)]
+        return cls(model, function, instance, names, [lambda: owner.member(instance), *calls])
+
+    def expected(self) -> Outcomes:
+        outcomes = drain(self.model.steps(self.x))
+        return outcomes[-1:] if self.model.kind == "plain" else outcomes
+
+    def outcomes(self, call: Callable[[], Any]) -> Outcomes:
+        result = call()
+        return [("returns", result)] if self.model.kind == "plain" else drain(result)

@@ -54,7 +54,7 @@ def run(*arguments: str) -> str:
                 "Calling a function that is patched for another context or thread",
                 "Putting a hook in place and taking it away",
             ],
-            "`hotpatch`, `how=\"around\"`",
+            '`hotpatch`, `how="around"`',
             id="hooks",
         ),
         pytest.param(

@@ -18,7 +18,6 @@ import itertools
 import os
 import sys
 import types
-import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -31,85 +30,31 @@ from model import (
     SYNTAX,
     Builtin,
     Function,
+    Hooked,
     Layer,
     Meaning,
+    Observed,
+    Place,
     Steps,
     Style,
+    Twin,
     Written,
+    advance,
+    as_method,
     copied,
+    frozen,
+    is_live,
     write,
     write_code,
+    write_hook,
 )
-
-Outcomes = list[tuple[str, object]]
-
-
-def advance(iterator: Any) -> tuple[str, object]:
-    """Runs a generator or a coroutine, real or of the model, to where it stops next."""
-    try:
-        return "yields", iterator.send(None)
-    except StopIteration as stop:
-        return "returns", stop.value
-
-
-def drain(iterator: Any) -> Outcomes:
-    outcomes = [advance(iterator)]
-    while outcomes[-1][0] == "yields":
-        outcomes.append(advance(iterator))
-    return outcomes
-
-
-def as_method(function: types.FunctionType) -> types.FunctionType:
-    return function
-
-
-@dataclasses.dataclass
-class Place:
-    """A function that the test can reach, all ways to name it, and all ways to call it with `x`."""
-
-    model: Function
-    function: types.FunctionType
-    x: Any
-    names: list[Any]
-    calls: list[Callable[[], Any]]
-    overwritten: tuple[str, Any] | None = None
-
-    @classmethod
-    def of_function(cls, model: Function, function: types.FunctionType) -> Place:
-        model.reference = weakref.ref(function)
-        return cls(model, function, 7, [function], [functools.partial(function, 7)])
-
-    @classmethod
-    def of_member(
-        cls, model: Function, function: types.FunctionType, wrap: Callable[[Any], Any]
-    ) -> Place:
-        model.reference = weakref.ref(function)
-        owner: Any = type("Owner", (), {"member": wrap(function)})
-        instance, raw = owner(), owner.__dict__["member"]
-        if wrap is property:
-            return cls(model, function, instance, [raw], [lambda: instance.member])
-        names = [raw, owner.member, instance.member]
-        calls = [lambda: instance.member(), instance.member]
-        if wrap is classmethod:
-            return cls(model, function, owner, names, [lambda: owner.member(), *calls])
-        if wrap is staticmethod:
-            calls = [lambda: instance.member(instance)]
-        return cls(model, function, instance, names, [lambda: owner.member(instance), *calls])
-
-    def expected(self) -> Outcomes:
-        outcomes = drain(self.model.steps(self.x))
-        return outcomes[-1:] if self.model.kind == "plain" else outcomes
-
-    def outcomes(self, call: Callable[[], Any]) -> Outcomes:
-        result = call()
-        return [("returns", result)] if self.model.kind == "plain" else drain(result)
-
 
 WRAPPERS = [None, as_method, classmethod, staticmethod, property]
 WITH_ORIGINAL = ["calls the original", "keeps the original"]
 WITHOUT_ORIGINAL = ["says", "undoes itself"]
 AUTHORS = itertools.count()
 INDEX = st.integers(0, 59)
+ORDER = st.integers(-1, 1)
 HAS_TARGETS = stateful.precondition(lambda machine: machine.targets)
 HAS_PLACES = stateful.precondition(lambda machine: machine.places())
 HAS_HANDLES = stateful.precondition(lambda machine: machine.handles)
@@ -147,10 +92,14 @@ class PatchedFunctions(stateful.RuleBasedStateMachine):
         return f"{word} {next(self.numbers)}"
 
     def layer(
-        self, owner: Function, meaning: Meaning, replacement: Function | None = None
+        self,
+        owner: Function,
+        meaning: Meaning,
+        replacement: Function | None = None,
+        order: int = 0,
     ) -> Layer:
         number = next(self.numbers)
-        return Layer(f"{self.author} {number}", number, owner, meaning, replacement)
+        return Layer(f"{self.author} {number}", number, order, owner, meaning, replacement)
 
     def apply(self, replacement: Any, place: Place, layer: Layer, name: int = 0) -> Patch | None:
         target = place.names[name % len(place.names)]
@@ -158,9 +107,8 @@ class PatchedFunctions(stateful.RuleBasedStateMachine):
             with pytest.raises(PatchError, match="changed by somebody else"):
                 hotpatch(replacement, target, by=layer.by)
             return None
-        patch = hotpatch(replacement, target, by=layer.by)
-        place.model.layers.append(layer)
-        place.model.past_layers.append(layer)
+        patch = hotpatch(replacement, target, by=layer.by, order=layer.order)
+        layer.insert()
         self.handles.append((layer, patch))
         return patch
 
@@ -185,6 +133,8 @@ class PatchedFunctions(stateful.RuleBasedStateMachine):
     @stateful.rule(at=INDEX)
     def copy_to_a_new_target(self, at: int) -> None:
         place = self.place(at)
+        if is_live(place.model.meaning()):
+            return  # such a copy, put below the hook, would call itself
         model = place.model.copy()
         self.functions.append(model)
         self.targets.append(Place.of_function(model, copied(place.function)))
@@ -207,6 +157,36 @@ class PatchedFunctions(stateful.RuleBasedStateMachine):
             handle.append(patch.original)
         elif patch:
             handle.append(patch)
+
+    @HAS_PLACES
+    @stateful.rule(at=INDEX, name=INDEX, style=STYLES, order=ORDER)
+    def patch_further_out(self, at: int, name: int, style: Style, order: int) -> None:
+        place = self.place(at)
+        replacement, meaning = write(place.model.kind, self.label("body"), style)
+        self.apply(replacement, place, self.layer(place.model, meaning, order=order), name)
+
+    @HAS_PLACES
+    @stateful.rule(at=INDEX, order=ORDER, is_observer=st.booleans())
+    def hook(self, at: int, order: int, is_observer: bool) -> None:
+        place, label = self.place(at), self.label("hook")
+        target = place.function
+        if place.model.foreign:
+            with pytest.raises(PatchError, match="changed by somebody else"):
+                hotpatch(lambda x: None, target, how="before")
+            return
+        layer = self.layer(place.model, Builtin(repr), order=order)
+        layer.insert()
+        layer.twin = Twin(layer)
+        layer.meaning = Hooked(label, layer.twin)
+        patch: Patch
+        if is_observer:
+            layer.meaning = Observed(label, layer.twin)
+            told: list[object] = []
+            patch = hotpatch(told.append, target, how="before", order=order, by=layer.by)
+        else:
+            hook = write_hook(place.model.kind, label)
+            patch = hotpatch(hook, target, how="around", order=order, by=layer.by)
+        self.handles.append((layer, patch))
 
     @HAS_PLACES
     @stateful.rule(at=INDEX, style=STYLES, form=st.sampled_from(["partial", "bound", "object"]))
@@ -238,8 +218,9 @@ class PatchedFunctions(stateful.RuleBasedStateMachine):
         place = self.target(at)
         others = [other for other in self.places() if other is not place] or [place]
         other = others[source % len(others)]
+        is_copy = is_copy and not is_live(other.model.meaning())
         model = other.model.copy() if is_copy else other.model
-        layer = self.layer(place.model, other.model.meaning(), model)
+        layer = self.layer(place.model, frozen(other.model.meaning()), model)
         if place.model.kind == other.model.kind:
             self.apply(copied(other.function) if is_copy else other.function, place, layer)
             return
@@ -251,7 +232,7 @@ class PatchedFunctions(stateful.RuleBasedStateMachine):
     @stateful.rule(at=INDEX)
     def freeze(self, at: int) -> None:
         place = self.target(at)
-        layer = self.layer(place.model, place.model.meaning(), place.model)
+        layer = self.layer(place.model, frozen(place.model.meaning()), place.model)
         self.apply(place.function, place, layer)
 
     @HAS_HANDLES
@@ -420,7 +401,8 @@ class PatchedFunctions(stateful.RuleBasedStateMachine):
         assert found == [layer.by for layer in layers]
         for place in self.places():
             for name in place.names:
-                expected = [layer.by for layer in place.model.layers]
+                layers = sorted(place.model.layers, key=lambda layer: layer.number)
+                expected = [layer.by for layer in layers]
                 assert [patch.by for patch in patches(name)] == expected
         for layer, patch in self.handles:
             assert patch.active == layer.is_active()

@@ -1,6 +1,7 @@
 """The layers of a target: sorted by order, and then by age."""
 
 import functools
+import math
 import random
 from collections.abc import Callable
 from typing import Any, Literal
@@ -134,6 +135,35 @@ def test_patching_an_original_is_seen_by_the_hook() -> None:
     on_original.undo()
     assert target(0) == ("outer", ("base", 0, 1))
     outer.undo()
+
+
+def test_what_a_hooked_function_does_now_is_a_replacement() -> None:
+    target, other = make_target(), make_target()
+    with hotpatch(tracer("outer"), target, how="around", order=10):
+        with hotpatch(target, other):
+            assert other(0) == ("outer", ("base", 0, 1))
+            with hotpatch(replacement("new"), target):
+                assert target(0) == ("outer", ("new", 0, 1))
+                assert other(0) == ("outer", ("base", 0, 1))  # as it was then
+        with hotpatch(target, target):
+            assert target(0) == ("outer", ("outer", ("base", 0, 1)))
+        assert target(0) == ("outer", ("base", 0, 1))
+
+
+@pytest.mark.parametrize("kind", ["partial", "cache", "builtin", "method"])
+def test_what_a_hooked_target_of_another_kind_does_now_is_a_replacement(kind: str) -> None:
+    kinds: dict[str, tuple[Any, Callable[[], Any]]] = {
+        "builtin": (math.sqrt, lambda: math.sqrt(4)),
+        "method": (str.upper, lambda: "4".upper()),
+    }
+    made = kinds.get(kind) or (apply_to(kind)[0], lambda: target(4))
+    target, call = made
+    base = call()
+    with hotpatch(tracer("outer"), target, how="around", order=10):
+        with hotpatch(target, target):
+            assert call() == ("outer", ("outer", base))
+        assert call() == ("outer", base)
+    assert call() == base
 
 
 class Model:

@@ -8,7 +8,7 @@ use pyo3::types::PyString;
 use crate::change::{Addition, Change, Edit, Source};
 use crate::class_cell;
 use crate::error::{Error, describe};
-use crate::hook::{Hook, How};
+use crate::hook::{Hook, How, body_now};
 use crate::kind::Kind;
 use crate::lock;
 use crate::patch::{Patch, plain};
@@ -20,6 +20,7 @@ use crate::scope::Scope;
 use crate::site::{AnySite, Site};
 use crate::target::{FunctionTarget, Target};
 use crate::trampoline;
+use crate::wrapper::Wrapper;
 
 /// What can be said about a patch besides its target and its replacement.
 #[derive(Default)]
@@ -186,11 +187,11 @@ pub fn apply<'py>(
             let kind = Kind::of_target(wrapper.as_any())?;
             kind.check(wrapper.as_any(), replacement)?;
             if options.scope != Scope::Process {
-                let function = as_function(&wrapper.unless_itself(replacement)?, kind)?;
+                let function = as_function(&unless_itself(replacement, &wrapper)?, kind)?;
                 return put(&wrapper, replacement, function.as_any(), options);
             }
             let make_body = |_: &_| {
-                let replacement = &wrapper.unless_itself(replacement)?;
+                let replacement = &unless_itself(replacement, &wrapper)?;
                 let function = as_function(replacement, kind)?;
                 Ok(wrapper.led_to(&function, replacement)?)
             };
@@ -242,14 +243,20 @@ fn put<'py, S: Site<'py>>(
 pub(crate) fn frozen<'py>(replacement: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>, Error> {
     if let Some(function) = Function::new(replacement) {
         layout::check_entry(&function)?;
-        let mut body = function.body()?;
+        let mut body = body_now(&function)?;
         body.detach()?;
         return Ok(function.twin(body)?.as_any().clone());
     }
     Ok(match AnySite::new(replacement)? {
-        Some(AnySite::Builtin(builtin)) => builtin.frozen()?,
-        Some(AnySite::Method(method)) => method.frozen()?,
-        Some(AnySite::Wrapper(wrapper)) => wrapper.frozen()?,
+        Some(AnySite::Builtin(builtin)) => match body_now(&builtin)? {
+            Some(callable) => callable,
+            None => builtin.unpatched()?.as_any().clone(),
+        },
+        Some(AnySite::Method(method)) => match body_now(&method)? {
+            Some(callable) => callable,
+            None => method.frozen()?,
+        },
+        Some(AnySite::Wrapper(wrapper)) => wrapper.frozen(body_now(&wrapper)?)?,
         _ => replacement.clone(),
     })
 }
@@ -265,6 +272,17 @@ fn as_function<'py>(replacement: &Bound<'py, PyAny>, kind: Kind) -> Result<Funct
     }
     let globals = callable.py().import("functools")?.dict();
     Ok(trampoline::forwarder(&callable, replacement, kind, globals.as_any())?)
+}
+
+/// A replacement, or what does the same if it is the wrapper itself, which is going to change.
+fn unless_itself<'py>(
+    replacement: &Bound<'py, PyAny>,
+    wrapper: &Wrapper<'py>,
+) -> Result<Bound<'py, PyAny>, Error> {
+    if replacement.is(wrapper.as_any()) {
+        return Ok(wrapper.twin(body_now(wrapper)?)?.as_any().clone());
+    }
+    Ok(replacement.clone())
 }
 
 fn check_callable(replacement: &Bound<'_, PyAny>, target: &Bound<'_, PyAny>) -> Result<(), Error> {
@@ -322,7 +340,7 @@ fn body_for<'py>(
     base: &function::Body<'py>,
     target: &FunctionTarget<'py>,
 ) -> PyResult<function::Body<'py>> {
-    let mut body = source.body()?;
+    let mut body = body_now(source)?;
     body.detach()?;
     class_cell::bind(&mut body, base, target)?;
     Ok(body)

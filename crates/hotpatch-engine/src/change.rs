@@ -276,7 +276,7 @@ impl<'py, S: Site<'py>> Change<'py, S> {
                 match edit {
                     Edit::Remove(rank) => self.removed.push(*rank),
                     Edit::Add(addition) => {
-                        below = Some(self.add(addition, base.as_ref(), below)?);
+                        self.add(addition, base.as_ref(), &mut below)?;
                     }
                     Edit::Rebase(body) => {
                         self.base = Some(S::Stored::unbind(body.clone()));
@@ -308,7 +308,10 @@ impl<'py, S: Site<'py>> Change<'py, S> {
                 below = layer.body;
             }
         }
-        if let Some(body) = below.filter(|_| is_other && reaches_top) {
+        if is_other
+            && reaches_top
+            && let Some(body) = below
+        {
             let has_stack = count + self.added.len() > self.removed.len();
             self.install = Some(self.site.prepare(seen, body, has_stack, base_cells.as_ref())?);
         }
@@ -318,35 +321,38 @@ impl<'py, S: Site<'py>> Change<'py, S> {
         Ok(())
     }
 
-    /// Makes the body of a patch that comes.
+    /// Makes the body of a patch that comes, in the place of what is going to lie below it.
     fn add(
         &mut self,
         addition: &Addition<'_, 'py, S>,
         base: Option<&Body<'py, S>>,
-        below: Option<Body<'py, S>>,
-    ) -> Result<Body<'py, S>, Error> {
+        below: &mut Option<Body<'py, S>>,
+    ) -> Result<(), Error> {
         let Addition { patch, replacement, source } = addition;
         let base = base.ok_or_else(|| changed_by_others(self.site.as_any()))?;
-        let (body, hook, original) = match source {
-            Source::Replacement(make_body) => (make_body(base)?, None, None),
-            Source::Hook(hook) => {
-                let below = below.ok_or_else(|| changed_by_others(self.site.as_any()))?;
-                hook.check(&self.site, replacement, base)?;
-                let original = self.site.twin(below.clone())?.as_any().clone();
-                let body = hook.body(&self.site, replacement, &original, &below, base);
-                let body = body.inspect_err(|_| S::Stored::discard(original.clone()))?;
-                (body, Some(hook.clone_ref(patch.py())), Some(original.unbind()))
+        let (mut hook, mut original) = (None, None);
+        match source {
+            Source::Replacement(make_body) => *below = Some(make_body(base)?),
+            Source::Hook(of) => {
+                let lower = below.take().ok_or_else(|| changed_by_others(self.site.as_any()))?;
+                of.check(&self.site, replacement, base)?;
+                let twin = self.site.twin(lower.clone())?.as_any().clone();
+                let body = of.body(&self.site, replacement, &twin, &lower, base);
+                *below = Some(body.inspect_err(|_| S::Stored::discard(twin.clone()))?);
+                (hook, original) = (Some(of.clone_ref(patch.py())), Some(twin.unbind()));
             }
-        };
-        self.added.push(Layer {
-            patch: (*patch).clone().unbind(),
-            replacement: (*replacement).clone().unbind(),
-            body: S::Stored::unbind(body.clone()),
-            original,
-            hook,
-            ticket: None,
-        });
-        Ok(body)
+        }
+        if let Some(body) = below {
+            self.added.push(Layer {
+                patch: (*patch).clone().unbind(),
+                replacement: (*replacement).clone().unbind(),
+                body: S::Stored::unbind(body.clone()),
+                original,
+                hook,
+                ticket: None,
+            });
+        }
+        Ok(())
     }
 
     /// Gets everything ready for `original` to do what `body` says.

@@ -10,7 +10,7 @@ use crate::scope::{Reach, Scope};
 use crate::signature::{
     KEYWORD_ONLY, POSITIONAL_ONLY, Parameter, Signature, VAR_KEYWORD, VAR_POSITIONAL,
 };
-use crate::site::{Body, Site};
+use crate::site::{Body, Site, Stored as _};
 use crate::trampoline::{self, Shape};
 
 /// What a patch does with a call of its target.
@@ -231,6 +231,35 @@ impl Hook {
             None => Ok(trampoline::arguments(known).join(", ")),
         }))
     }
+}
+
+/// What a target does now, in a form that does not change when one of its patches goes.
+///
+/// That is what it has for a body, unless hooks call what lies below them.
+pub(crate) fn body_now<'py, S: Site<'py>>(site: &S) -> Result<Body<'py, S>, Error> {
+    let py = site.as_any().py();
+    let found = site.with_stack(|stack| {
+        let hooked = stack.layers.iter().rev().take_while(|layer| layer.hook.is_some());
+        let hooks: Vec<_> = hooked
+            .filter_map(|layer| {
+                let hook = layer.hook.as_ref()?.clone_ref(py);
+                Some((hook, layer.replacement.bind(py).clone()))
+            })
+            .collect();
+        if hooks.is_empty() || !stack.is_installed(site) {
+            return None;
+        }
+        let below = stack.below(stack.layers.len() - hooks.len()).bind(py);
+        Some((hooks, below, stack.base(py)))
+    });
+    let Some((hooks, mut body, base)) = found.flatten() else {
+        return Ok(site.body()?);
+    };
+    for (hook, named) in hooks.iter().rev() {
+        let original = site.twin(body.clone())?;
+        body = hook.body(site, named, original.as_any(), &body, &base)?;
+    }
+    Ok(body)
 }
 
 /// Whether a parameter stands for one argument.

@@ -194,25 +194,14 @@ impl<'py> Wrapper<'py> {
         Ok(())
     }
 
-    /// What a call of a partial object does now, in a form that does not change when it is patched. A cache
+    /// What calls a partial object with a state, in a form that does not change when it is patched. A cache
     /// is called as it is: it counts its calls.
-    pub(crate) fn frozen(&self) -> PyResult<Bound<'py, PyAny>> {
+    pub(crate) fn frozen(&self, state: Fields<'py>) -> PyResult<Bound<'py, PyAny>> {
         let class = class_of(self.object.py(), Kind::Partial)?;
         if self.object.get_type().is(class) {
-            return Ok(self.twin(self.state()?)?.object);
+            return Ok(self.twin(state)?.object);
         }
         Ok(self.object.clone())
-    }
-
-    /// A replacement, or what does the same if it is this wrapper itself, which is going to change.
-    pub(crate) fn unless_itself(
-        &self,
-        replacement: &Bound<'py, PyAny>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        if replacement.is(&self.object) {
-            return Ok(self.twin(self.state()?)?.object);
-        }
-        Ok(replacement.clone())
     }
 
     fn address(&self) -> usize {

@@ -134,7 +134,7 @@ impl<'py> Builtin<'py> {
     }
 
     /// Another object for the same C function, with the same identity.
-    fn unpatched(&self) -> PyResult<Self> {
+    pub(crate) fn unpatched(&self) -> PyResult<Self> {
         self.with_definition(self.own_definition())
     }
 
@@ -153,14 +153,6 @@ impl<'py> Builtin<'py> {
         let copy = unsafe { ffi::PyCMethod_New(definition, receiver.get(), module.get(), class) };
         // SAFETY: the result is a new reference, or NULL with an error set.
         unsafe { Bound::from_owned_ptr_or_err(self.0.py(), copy) }.map(Self)
-    }
-
-    /// What a call of it does now, in a form that does not change when it is patched.
-    pub(crate) fn frozen(&self) -> PyResult<Bound<'py, PyAny>> {
-        match self.body()? {
-            Some(callable) => Ok(callable),
-            None => Ok(self.unpatched()?.0),
-        }
     }
 
     /// The detour for this object: the one that it has, or a new one.

@@ -204,11 +204,8 @@ impl<'py> Method<'py> {
         })
     }
 
-    /// What a call of it does now, in a form that does not change when it is patched.
+    /// What a call of it does now without patches of its own, in a form that does not change.
     pub(crate) fn frozen(&self) -> PyResult<Bound<'py, PyAny>> {
-        if let Some(callable) = self.body()? {
-            return Ok(callable);
-        }
         // The method may be patched for all receivers.
         if let (Form::Bound(receiver), Some(index)) = (&self.form, self.slot())
             && let Some(callable) = pool::callable_for(index, receiver.as_ptr())
