@@ -1,11 +1,12 @@
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import cached_property, partialmethod
 from types import GenericAlias, TracebackType
 from typing import Any, Concatenate, Generic, Literal, TypeAlias, final, overload
 
 from typing_extensions import ParamSpec, Self, TypeVar
 
-__all__ = ["Patch", "PatchError", "hotpatch", "lock", "patches"]
+__all__ = ["Patch", "PatchError", "atomic", "hotpatch", "lock", "patches"]
 
 _P = ParamSpec("_P", default=...)
 _R = TypeVar("_R", default=Any)
@@ -172,6 +173,16 @@ def patches(
     With `target` those of one function, with `by` those that were made by one author.
 
     Raises `TypeError` for a target that could not be patched.
+    """
+
+def atomic() -> AbstractContextManager[None]:
+    """Make several patches and undos visible together, or none of them.
+
+    In a `with atomic():` block nothing changes. At its end all changes are made at once, for every
+    thread. If the block or one of its changes raises an exception, nothing has changed. A block in
+    another joins that; if it fails, what it asked for is dropped.
+
+    At the end the block raises `PatchError` if the state of the program does not allow the changes.
     """
 
 def lock() -> None:

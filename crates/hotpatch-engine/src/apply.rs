@@ -20,6 +20,7 @@ use crate::scope::Scope;
 use crate::site::{AnySite, Site};
 use crate::target::{FunctionTarget, Target};
 use crate::trampoline;
+use crate::transaction::{Groups, Item, Made, Transaction};
 use crate::wrapper::Wrapper;
 
 /// What can be said about a patch besides its target and its replacement.
@@ -130,7 +131,7 @@ fn code<'py>(function: &Function<'py>) -> PyResult<Bound<'py, PyAny>> {
 /// # Examples
 ///
 /// ```
-/// use hotpatch_engine::{Options, apply};
+/// use hotpatch_engine::{Options, Patch, apply};
 /// use pyo3::prelude::*;
 ///
 /// Python::attach(|py| -> PyResult<()> {
@@ -138,7 +139,7 @@ fn code<'py>(function: &Function<'py>) -> PyResult<Bound<'py, PyAny>> {
 ///     let replacement = py.eval(c"lambda: 'new'", None, None)?;
 ///     let patch = apply(&replacement, &target, Options::new())?;
 ///     assert_eq!(target.call0()?.extract::<String>()?, "new");
-///     patch.get().undo(py)?;
+///     Patch::undo(&patch)?;
 ///     assert_eq!(target.call0()?.extract::<String>()?, "old");
 ///     Ok(())
 /// })
@@ -151,10 +152,28 @@ pub fn apply<'py>(
 ) -> Result<Bound<'py, Patch>, Error> {
     lock::check(target)?;
     layout::check(target.py())?;
+    place(replacement, target, options, Goal::Apply(target))
+}
+
+/// What is to become of a patch.
+pub(crate) enum Goal<'a, 'py> {
+    /// It is applied now, or at the end of the block that runs. This is the target as it was named.
+    Apply(&'a Bound<'py, PyAny>),
+    /// This patch was announced in a block which ends now.
+    AtTheEnd { patch: &'a Bound<'py, Patch>, groups: &'a mut Groups<'py> },
+}
+
+/// Makes a patch ready in the way of its target's kind.
+pub(crate) fn place<'py>(
+    replacement: &Bound<'py, PyAny>,
+    target: &Bound<'py, PyAny>,
+    options: Options<'py>,
+    goal: Goal<'_, 'py>,
+) -> Result<Bound<'py, Patch>, Error> {
     match Target::resolve(target)? {
         Target::Function(target) => {
             if options.how != How::Replace {
-                return hook(&target.function, replacement, options);
+                return hook(&target.function, replacement, options, goal);
             }
             let source = Replacement::resolve(replacement, &target.function)?;
             let make_body = |base: &function::Body<'py>| {
@@ -165,11 +184,11 @@ pub fn apply<'py>(
                 let base = target.function.with_stack(|stack| stack.base(replacement.py()));
                 let base = base.map_or_else(|| target.function.body(), Ok)?;
                 let function = source.function.twin(make_body(&base)?)?;
-                return put(&target.function, replacement, function.as_any(), options);
+                return put(&target.function, replacement, function.as_any(), options, goal);
             }
-            install(&target.function, replacement, Source::Replacement(&make_body), options)
+            install(&target.function, replacement, Source::Replacement(&make_body), options, goal)
         }
-        Target::Builtin(builtin) => lead_to(&builtin, replacement, options),
+        Target::Builtin(builtin) => lead_to(&builtin, replacement, options, goal),
         Target::Method(method) => {
             if let Some(kind) = Kind::of_compiled(method.as_any())?
                 && options.how == How::Replace
@@ -177,25 +196,25 @@ pub fn apply<'py>(
                 check_callable(replacement, method.as_any())?;
                 kind.check(method.as_any(), replacement)?;
             }
-            lead_to(&method, replacement, options)
+            lead_to(&method, replacement, options, goal)
         }
         Target::Wrapper(wrapper) => {
             if options.how != How::Replace {
-                return hook(&wrapper, replacement, options);
+                return hook(&wrapper, replacement, options, goal);
             }
             check_callable(replacement, wrapper.as_any())?;
             let kind = Kind::of_target(wrapper.as_any())?;
             kind.check(wrapper.as_any(), replacement)?;
             if options.scope != Scope::Process {
                 let function = as_function(&unless_itself(replacement, &wrapper)?, kind)?;
-                return put(&wrapper, replacement, function.as_any(), options);
+                return put(&wrapper, replacement, function.as_any(), options, goal);
             }
             let make_body = |_: &_| {
                 let replacement = &unless_itself(replacement, &wrapper)?;
                 let function = as_function(replacement, kind)?;
                 Ok(wrapper.led_to(&function, replacement)?)
             };
-            install(&wrapper, replacement, Source::Replacement(&make_body), options)
+            install(&wrapper, replacement, Source::Replacement(&make_body), options, goal)
         }
     }
 }
@@ -205,16 +224,17 @@ fn lead_to<'py>(
     site: &impl Site<'py, Stored = StoredCallable>,
     replacement: &Bound<'py, PyAny>,
     options: Options<'py>,
+    goal: Goal<'_, 'py>,
 ) -> Result<Bound<'py, Patch>, Error> {
     if options.how != How::Replace {
-        return hook(site, replacement, options);
+        return hook(site, replacement, options, goal);
     }
     check_callable(replacement, site.as_any())?;
     if options.scope != Scope::Process {
-        return put(site, replacement, &frozen(replacement)?, options);
+        return put(site, replacement, &frozen(replacement)?, options, goal);
     }
     let make_body = |_: &_| Ok(Some(frozen(replacement)?));
-    install(site, replacement, Source::Replacement(&make_body), options)
+    install(site, replacement, Source::Replacement(&make_body), options, goal)
 }
 
 /// Puts a hook in its place.
@@ -222,9 +242,10 @@ fn hook<'py, S: Site<'py>>(
     site: &S,
     named: &Bound<'py, PyAny>,
     options: Options<'py>,
+    goal: Goal<'_, 'py>,
 ) -> Result<Bound<'py, Patch>, Error> {
     check_callable(named, site.as_any())?;
-    put(site, named, &frozen(named)?, options)
+    put(site, named, &frozen(named)?, options, goal)
 }
 
 /// Puts a patch in its place that calls what lies below it, at times at least.
@@ -233,10 +254,19 @@ fn put<'py, S: Site<'py>>(
     named: &Bound<'py, PyAny>,
     callable: &Bound<'py, PyAny>,
     options: Options<'py>,
+    goal: Goal<'_, 'py>,
 ) -> Result<Bound<'py, Patch>, Error> {
     let hook = Hook::new(options.how, options.scope, callable)?;
-    let outcome = install(site, named, Source::Hook(&hook), options);
-    outcome.inspect_err(|_| hook.leave(named.py()))
+    if let Goal::AtTheEnd { patch, groups } = goal {
+        let (patch, replacement) = (patch.clone(), named.clone());
+        groups.add(site, Item::Add { patch: patch.clone(), replacement, made: Made::Hook(hook) });
+        return Ok(patch);
+    }
+    let outcome = install(site, named, Source::Hook(&hook), options, goal);
+    if !matches!(&outcome, Ok(patch) if patch.get().is_active(named.py())) {
+        hook.leave(named.py());
+    }
+    outcome
 }
 
 /// What a call of `replacement` does now, in a form that does not change when that is patched.
@@ -302,9 +332,22 @@ fn install<'py, S: Site<'py>>(
     replacement: &Bound<'py, PyAny>,
     source: Source<'_, 'py, S>,
     options: Options<'py>,
+    goal: Goal<'_, 'py>,
 ) -> Result<Bound<'py, Patch>, Error> {
     let object = site.as_any();
     let py = object.py();
+    let named = match goal {
+        Goal::Apply(named) => named,
+        Goal::AtTheEnd { patch, groups } => {
+            if let Source::Replacement(make_body) = source {
+                let base =
+                    site.with_stack(|stack| stack.base(py)).map_or_else(|| site.body(), Ok)?;
+                let (replacement, made) = (replacement.clone(), Made::Body(make_body(&base)?));
+                groups.add(site, Item::Add { patch: patch.clone(), replacement, made });
+            }
+            return Ok(patch.clone());
+        }
+    };
     let Options { how, scope, order, by } = options;
     let by = author(py, by)?;
     audit::raise(c"hotpatch.apply", object, replacement, &by)?;
@@ -313,6 +356,10 @@ fn install<'py, S: Site<'py>>(
     loop {
         let mut change = Change::new(site.clone());
         change.prepare(&edits)?;
+        if let Some(transaction) = Transaction::current(py)? {
+            transaction.get().apply(&patch, named, replacement);
+            return Ok(patch);
+        }
         change.announce()?;
         // From here on no Python code runs until everything is in place.
         if change.is_current() {

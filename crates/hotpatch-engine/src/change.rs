@@ -39,12 +39,14 @@ pub(crate) type MakeBody<'a, 'py, S> = dyn Fn(&Body<'py, S>) -> Result<Body<'py,
 pub(crate) enum Source<'a, 'py, S: Site<'py>> {
     /// It is made of the body that the target has unpatched.
     Replacement(&'a MakeBody<'a, 'py, S>),
+    /// It was made already.
+    Body(&'a Body<'py, S>),
     /// It calls what lies below.
     Hook(&'a Hook),
 }
 
 impl<'py, S: Site<'py>> Edit<'_, 'py, S> {
-    fn rank(&self) -> Rank {
+    pub(crate) fn rank(&self) -> Rank {
         match self {
             Self::Add(addition) => addition.patch.get().rank(),
             Self::Remove(rank) => *rank,
@@ -165,6 +167,8 @@ pub(crate) struct Change<'py, S: Site<'py>> {
     install: Option<S::Install>,
     /// Of the originals below which something changes.
     originals: Vec<S::Install>,
+    /// The addresses of those.
+    addresses: Vec<usize>,
     /// Of originals that are patched themselves.
     others: Vec<Self>,
     retired: SmallVec<[Retired<'py, S::Stored>; 1]>,
@@ -189,6 +193,7 @@ impl<'py, S: Site<'py>> Change<'py, S> {
             rebuilt: Vec::new(),
             install: None,
             originals: Vec::new(),
+            addresses: Vec::new(),
             others: Vec::new(),
             retired: SmallVec::new(),
             emptied: None,
@@ -333,6 +338,7 @@ impl<'py, S: Site<'py>> Change<'py, S> {
         let (mut hook, mut original) = (None, None);
         match source {
             Source::Replacement(make_body) => *below = Some(make_body(base)?),
+            Source::Body(body) => *below = Some((*body).clone()),
             Source::Hook(of) => {
                 let lower = below.take().ok_or_else(|| changed_by_others(self.site.as_any()))?;
                 of.check(&self.site, replacement, base)?;
@@ -369,6 +375,7 @@ impl<'py, S: Site<'py>> Change<'py, S> {
             if original.with_stack(|_| ()).is_some() {
                 patched.push((original, body));
             } else {
+                self.addresses.push(original.as_any().as_ptr().addr());
                 self.originals.push(original.prepare(seen, body, false, None)?);
             }
         }
@@ -378,6 +385,14 @@ impl<'py, S: Site<'py>> Change<'py, S> {
     /// What the patch was made with that goes, if no other does.
     pub(crate) fn replacement(&self) -> Option<&Bound<'py, PyAny>> {
         self.replacement.as_ref()
+    }
+
+    /// The addresses of all objects that are going to change.
+    pub(crate) fn touched(&self) -> Vec<usize> {
+        let mut found = vec![self.site.as_any().as_ptr().addr()];
+        found.extend(&self.addresses);
+        found.extend(self.others.iter().flat_map(Self::touched));
+        found
     }
 
     /// Lets CPython drop what it knows of the bodies that are installed now.

@@ -94,6 +94,7 @@ mod site;
 mod stack;
 mod target;
 mod trampoline;
+mod transaction;
 mod wrapper;
 
 pub use apply::{Options, apply};
@@ -102,3 +103,4 @@ pub use hook::How;
 pub use lock::{lock, lock_because};
 pub use patch::{Patch, patches};
 pub use scope::Scope;
+pub use transaction::Atomic;

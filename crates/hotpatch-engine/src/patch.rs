@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyWeakrefMethods, PyWeakrefReference};
 
+use crate::apply::Options;
 use crate::change::{Change, Edit};
 use crate::error::{Error, describe};
 use crate::hook::How;
@@ -16,6 +17,7 @@ use crate::scope::Scope;
 use crate::site::{AnySite, Site, with_site};
 use crate::stack::{Stack, changed_by_others};
 use crate::target::Target;
+use crate::transaction::Transaction;
 
 /// How a patch refers to its target.
 pub(crate) enum Reference {
@@ -61,6 +63,8 @@ pub struct Patch {
     by: Py<PyString>,
     place: Option<Place>,
     active: AtomicBool,
+    /// Whether it is to be applied at the end of an atomic block.
+    pending: AtomicBool,
     /// Once it is undone, a weak reference to the replacement.
     undone: Mutex<Option<Py<PyWeakrefReference>>>,
 }
@@ -109,6 +113,11 @@ pub(crate) fn plain<'py>(text: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyS
     Ok(class.call_method1("__str__", (text,))?.cast_into()?)
 }
 
+/// A weak reference, if the object can have one.
+fn weakly(object: &Bound<'_, PyAny>) -> Option<Py<PyWeakrefReference>> {
+    PyWeakrefReference::new(object).ok().map(Bound::unbind)
+}
+
 impl Patch {
     /// Makes the handle of a patch that is not in place yet.
     pub(crate) fn new(
@@ -128,6 +137,7 @@ impl Patch {
             by: by.unbind(),
             place: Place::current(py),
             active: AtomicBool::new(false),
+            pending: AtomicBool::new(false),
             undone: Mutex::new(None),
         };
         Bound::new(py, patch)
@@ -151,6 +161,19 @@ impl Patch {
         self.active.store(true, Ordering::Relaxed);
     }
 
+    pub(crate) fn is_pending(&self) -> bool {
+        self.pending.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_pending(&self, pending: bool) {
+        self.pending.store(pending, Ordering::Relaxed);
+    }
+
+    /// What it was made with, apart from its target and its replacement.
+    pub(crate) fn options<'py>(&self) -> Options<'py> {
+        Options::new().how(self.how).scope(self.scope).order(self.order)
+    }
+
     pub(crate) fn set_inactive(&self) {
         self.active.store(false, Ordering::Relaxed);
     }
@@ -160,8 +183,28 @@ impl Patch {
         self.active.load(Ordering::Relaxed) && self.target(py).is_some()
     }
 
-    fn site<'py>(&self, py: Python<'py>) -> PyResult<Option<AnySite<'py>>> {
+    pub(crate) fn site<'py>(&self, py: Python<'py>) -> PyResult<Option<AnySite<'py>>> {
         self.target.upgrade(py).map_or(Ok(None), |target| AnySite::new(&target))
+    }
+
+    /// Has it undone at the end of a block.
+    fn undo_later<'py>(
+        &self,
+        site: &impl Site<'py>,
+        transaction: &Bound<'py, Transaction>,
+        this: &Bound<'py, Self>,
+    ) -> Result<(), Error> {
+        if !self.active.load(Ordering::Relaxed) || transaction.get().undoes(this) {
+            return Ok(());
+        }
+        let mut change = Change::new(site.clone());
+        change.prepare(&[Edit::Remove(self.rank())])?;
+        if let Some(replacement) = change.replacement() {
+            let by = self.by.bind(this.py());
+            audit::raise(c"hotpatch.undo", site.as_any(), replacement, by)?;
+        }
+        transaction.get().undo(this);
+        Ok(())
     }
 
     fn undo_at<'py>(&self, site: &impl Site<'py>) -> Result<(), Error> {
@@ -178,22 +221,36 @@ impl Patch {
                 audit::raise(c"hotpatch.undo", site.as_any(), &replacement, by)?;
                 is_announced = true;
             }
-            let weak = PyWeakrefReference::new(&replacement).ok(); // not every object can have one
+            let weak = weakly(&replacement);
             change.announce()?;
             // From here on no Python code runs until everything is in place.
             if !change.is_current() {
                 continue;
             }
             change.commit();
-            let forgotten = {
-                let mut undone = self.undone.lock().unwrap_or_else(PoisonError::into_inner);
-                std::mem::replace(&mut *undone, weak.map(Bound::unbind))
-            };
+            let forgotten = self.remember(weak);
             change.settle();
             drop(forgotten);
             return Ok(());
         }
         Ok(())
+    }
+
+    /// A reference to the replacement of a patch that is going to be undone.
+    pub(crate) fn weak_replacement(
+        &self,
+        py: Python<'_>,
+    ) -> PyResult<Option<Py<PyWeakrefReference>>> {
+        Ok(self.replacement(py)?.as_ref().and_then(weakly))
+    }
+
+    /// Keeps a reference to the replacement of a patch that was undone. Returns another to be dropped.
+    pub(crate) fn remember(
+        &self,
+        weak: Option<Py<PyWeakrefReference>>,
+    ) -> Option<Py<PyWeakrefReference>> {
+        let mut undone = self.undone.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *undone, weak)
     }
 
     fn remembered<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
@@ -291,10 +348,20 @@ impl Patch {
     ///
     /// `PatchError` if somebody else has changed the target since, and whatever an audit hook
     /// raises. Nothing has changed then.
-    pub fn undo(&self, py: Python<'_>) -> Result<(), Error> {
-        match self.site(py)? {
-            Some(site) => with_site!(site, site => self.undo_at(&site)),
-            None => Ok(()),
+    pub fn undo(this: &Bound<'_, Self>) -> Result<(), Error> {
+        let (py, patch) = (this.py(), this.get());
+        if patch.is_pending() {
+            patch.set_pending(false);
+            return Ok(());
+        }
+        let Some(site) = patch.site(py)? else {
+            return Ok(());
+        };
+        match Transaction::current(py)? {
+            Some(transaction) => {
+                with_site!(site, site => patch.undo_later(&site, &transaction, this))
+            }
+            None => with_site!(site, site => patch.undo_at(&site)),
         }
     }
 
@@ -304,14 +371,13 @@ impl Patch {
 
     #[pyo3(signature = (exception_type, exception, traceback, /))]
     fn __exit__(
-        &self,
-        py: Python<'_>,
+        this: &Bound<'_, Self>,
         exception_type: &Bound<'_, PyAny>,
         exception: &Bound<'_, PyAny>,
         traceback: &Bound<'_, PyAny>,
     ) -> Result<(), Error> {
         let _ = (exception_type, exception, traceback); // they go on unchanged
-        self.undo(py)
+        Self::undo(this)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
@@ -326,7 +392,11 @@ impl Patch {
             },
             None => "a function that is gone".into(),
         };
-        let state = if self.is_active(py) { "active" } else { "undone" };
+        let state = match (self.is_active(py), self.is_pending()) {
+            (true, _) => "active",
+            (false, true) => "pending",
+            (false, false) => "undone",
+        };
         Ok(format!("<Patch of {target} by {} at {}, {state}>", self.by.bind(py), self.place(py)?))
     }
 }

@@ -10,6 +10,7 @@ use crate::raw::function::Function;
 use crate::raw::method::{self, Method};
 use crate::signature::Signature;
 use crate::stack::Stack;
+use crate::transaction::{Group, Groups};
 use crate::wrapper::Wrapper;
 
 /// What a target does, as opposed to who it is, in the form in which a stack keeps it.
@@ -66,7 +67,7 @@ impl Stored for Option<Py<PyAny>> {
 pub(crate) type Body<'py, S> = <<S as Site<'py>>::Stored as Stored>::Body<'py>;
 
 /// An object that can be patched.
-pub(crate) trait Site<'py>: Clone {
+pub(crate) trait Site<'py>: Clone + 'py {
     type Stored: Stored;
     type Seen;
     type Install: Install<Self::Stored>;
@@ -75,6 +76,14 @@ pub(crate) trait Site<'py>: Clone {
     fn new(object: &Bound<'py, PyAny>) -> Option<Self>;
 
     fn as_any(&self) -> &Bound<'py, PyAny>;
+
+    /// Whether another object stands for the same target.
+    fn is_same(&self, other: &Self) -> bool {
+        self.as_any().is(other.as_any())
+    }
+
+    /// Where an atomic block has its targets of this kind.
+    fn groups<'g>(groups: &'g mut Groups<'py>) -> &'g mut Vec<Group<'py, Self>>;
 
     /// Takes the stack from where it is kept, for as long as `action` looks at it.
     ///

@@ -20,6 +20,7 @@ use crate::raw::function::Function;
 use crate::raw::lru_cache;
 use crate::signature::Signature;
 use crate::site::{self, Install as _, Site, Stored};
+use crate::transaction::{Group, Groups};
 
 /// What a wrapper holds. For a cache: its function, and `__wrapped__` if it has that. For partial objects:
 /// function, arguments and keywords.
@@ -243,6 +244,10 @@ impl<'py> Site<'py> for Wrapper<'py> {
 
     fn as_any(&self) -> &Bound<'py, PyAny> {
         &self.object
+    }
+
+    fn groups<'g>(groups: &'g mut Groups<'py>) -> &'g mut Vec<Group<'py, Self>> {
+        &mut groups.wrappers
     }
 
     fn with_stack<T>(&self, action: impl FnOnce(&mut Stack) -> T) -> Option<T> {

@@ -30,10 +30,10 @@ fn patches_are_undone_in_any_order() {
         let second = apply(&square, &target, Options::new())?;
         assert_eq!(call(), 25);
         assert_eq!(second.get().original(py)?.call1((5,))?.extract::<i64>()?, 10);
-        first.get().undo(py)?;
+        Patch::undo(&first)?;
         assert_eq!(call(), 25);
         assert_eq!(second.get().original(py)?.call1((5,))?.extract::<i64>()?, 5);
-        second.get().undo(py)?;
+        Patch::undo(&second)?;
         assert_eq!(call(), 5);
         Ok(())
     })
@@ -52,9 +52,9 @@ fn active_patches_are_listed_by_author_and_target() {
         assert!(is_listed(patches(py, None, Some(&me))?));
         assert!(is_listed(patches(py, Some(&target), None)?));
         assert!(!is_listed(patches(py, Some(&other), None)?));
-        mine.get().undo(py)?;
+        Patch::undo(&mine)?;
         assert!(!is_listed(patches(py, None, None)?));
-        theirs.get().undo(py)?;
+        Patch::undo(&theirs)?;
         Ok(())
     })
     .unwrap();
@@ -72,11 +72,11 @@ fn errors_turn_into_the_exceptions_that_python_code_expects() {
         let patch = apply(&other, &target, Options::new())?;
         let installed = target.getattr("__code__")?;
         target.setattr("__code__", define(py, c"def f(): return 3", "f").getattr("__code__")?)?;
-        let foreign = PyErr::from(patch.get().undo(py).unwrap_err());
+        let foreign = PyErr::from(Patch::undo(&patch).unwrap_err());
         assert!(foreign.is_instance_of::<PatchError>(py), "{foreign}");
         assert_eq!(target.call0()?.extract::<i64>()?, 3);
         target.setattr("__code__", installed)?;
-        patch.get().undo(py)?;
+        Patch::undo(&patch)?;
         Ok(())
     })
     .unwrap();
@@ -90,7 +90,7 @@ fn a_patch_made_without_python_code_around_it_says_so() {
         let patch = apply(&other, &target, Options::new())?;
         assert_eq!(patch.getattr("where")?.extract::<String>()?, "<native>");
         assert_eq!(patch.getattr("by")?.extract::<String>()?, "");
-        patch.get().undo(py)?;
+        Patch::undo(&patch)?;
         Ok(())
     })
     .unwrap();

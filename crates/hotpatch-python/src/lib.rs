@@ -12,7 +12,7 @@ mod _native {
     use hotpatch_engine::Patch;
     #[pymodule_export]
     use hotpatch_engine::PatchError;
-    use hotpatch_engine::{Error, How, Options, Scope};
+    use hotpatch_engine::{Atomic, Error, How, Options, Scope};
     use pyo3::exceptions::PyValueError;
     use pyo3::prelude::*;
     use pyo3::types::PyString;
@@ -84,6 +84,18 @@ mod _native {
         by: Option<&Bound<'py, PyString>>,
     ) -> Result<Vec<Bound<'py, Patch>>, Error> {
         hotpatch_engine::patches(py, target, by)
+    }
+
+    /// Make several patches and undos visible together, or none of them.
+    ///
+    /// In a `with atomic():` block nothing changes. At its end all changes are made at once, for every
+    /// thread. If the block or one of its changes raises an exception, nothing has changed. A block in
+    /// another joins that; if it fails, what it asked for is dropped.
+    ///
+    /// At the end the block raises `PatchError` if the state of the program does not allow the changes.
+    #[pyfunction]
+    fn atomic() -> Atomic {
+        Atomic::default()
     }
 
     /// Refuse all further patches in this process, for good.

@@ -19,6 +19,7 @@ use super::optimizer;
 use crate::farewell;
 use crate::signature::Signature;
 use crate::site::{self, Install as _, Site};
+use crate::transaction::{Group, Groups};
 
 /// What calls of a builtin function reach: `None` is its own C function.
 pub(crate) type StoredCallable = Option<Py<PyAny>>;
@@ -253,6 +254,10 @@ impl<'py> Site<'py> for Builtin<'py> {
 
     fn as_any(&self) -> &Bound<'py, PyAny> {
         &self.0
+    }
+
+    fn groups<'g>(groups: &'g mut Groups<'py>) -> &'g mut Vec<Group<'py, Self>> {
+        &mut groups.builtins
     }
 
     fn with_stack<T>(&self, action: impl FnOnce(&mut Stack) -> T) -> Option<T> {

@@ -10,6 +10,7 @@ use super::closure::{Closure, Few, Hidden};
 use super::optimizer;
 use crate::signature::Signature;
 use crate::site::{self, Install as _, Site, Stored};
+use crate::transaction::{Group, Groups};
 
 /// The patches of a function.
 pub(crate) type Stack = crate::stack::Stack<StoredBody>;
@@ -292,6 +293,10 @@ impl<'py> Site<'py> for Function<'py> {
 
     fn as_any(&self) -> &Bound<'py, PyAny> {
         &self.0
+    }
+
+    fn groups<'g>(groups: &'g mut Groups<'py>) -> &'g mut Vec<Group<'py, Self>> {
+        &mut groups.functions
     }
 
     fn with_stack<T>(&self, action: impl FnOnce(&mut Stack) -> T) -> Option<T> {

@@ -26,6 +26,7 @@ use crate::error::Error;
 use crate::patch::Reference;
 use crate::signature::Signature;
 use crate::site::{self, Install as _, Site};
+use crate::transaction::{Group, Groups};
 
 /// `PyMethodDescrObject` (Include/cpython/descrobject.h, 3.10 to 3.15).
 #[repr(C)]
@@ -329,6 +330,14 @@ impl<'py> Site<'py> for Method<'py> {
 
     fn as_any(&self) -> &Bound<'py, PyAny> {
         &self.object
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.definition == other.definition && self.whose() == other.whose()
+    }
+
+    fn groups<'g>(groups: &'g mut Groups<'py>) -> &'g mut Vec<Group<'py, Self>> {
+        &mut groups.methods
     }
 
     fn with_stack<T>(&self, action: impl FnOnce(&mut Stack) -> T) -> Option<T> {

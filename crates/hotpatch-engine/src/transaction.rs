@@ -1,0 +1,371 @@
+//! Several patches and undos that become visible together, or not at all.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+
+use crate::apply::{Goal, place};
+use crate::change::{Addition, Change, Edit, Source};
+use crate::error::Error;
+use crate::hook::Hook;
+use crate::patch::{Patch, Rank};
+use crate::raw::builtin::Builtin;
+use crate::raw::function::Function;
+use crate::raw::method::Method;
+use crate::site::{Body, Site, with_site};
+use crate::wrapper::Wrapper;
+
+/// How many blocks are open. While there is none, nobody need look for one.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+
+/// What is to be done at the end of a block.
+enum Pending {
+    Apply { patch: Py<Patch>, target: Py<PyAny>, replacement: Py<PyAny> },
+    Undo(Py<Patch>),
+}
+
+impl Pending {
+    fn clone_ref(&self, py: Python<'_>) -> Self {
+        match self {
+            Self::Apply { patch, target, replacement } => Self::Apply {
+                patch: patch.clone_ref(py),
+                target: target.clone_ref(py),
+                replacement: replacement.clone_ref(py),
+            },
+            Self::Undo(patch) => Self::Undo(patch.clone_ref(py)),
+        }
+    }
+}
+
+/// What has been asked for in a block.
+#[pyclass(frozen, module = "hotpatch._native")]
+pub(crate) struct Transaction(Mutex<Vec<Pending>>);
+
+impl Transaction {
+    /// The one of the block that runs now, in this context.
+    pub(crate) fn current(py: Python<'_>) -> PyResult<Option<Bound<'_, Self>>> {
+        if OPEN.load(Ordering::Relaxed) == 0 {
+            return Ok(None);
+        }
+        let found = variable(py)?.call_method1(intern!(py, "get"), (py.None(),))?;
+        Ok(found.cast_into().ok())
+    }
+
+    // Nothing runs Python code while it holds the lock.
+    fn pending(&self) -> MutexGuard<'_, Vec<Pending>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn copy(&self, py: Python<'_>) -> Vec<Pending> {
+        self.pending().iter().map(|pending| pending.clone_ref(py)).collect()
+    }
+
+    pub(crate) fn apply(
+        &self,
+        patch: &Bound<'_, Patch>,
+        target: &Bound<'_, PyAny>,
+        replacement: &Bound<'_, PyAny>,
+    ) {
+        patch.get().set_pending(true);
+        self.pending().push(Pending::Apply {
+            patch: patch.clone().unbind(),
+            target: target.clone().unbind(),
+            replacement: replacement.clone().unbind(),
+        });
+    }
+
+    pub(crate) fn undo(&self, patch: &Bound<'_, Patch>) {
+        self.pending().push(Pending::Undo(patch.clone().unbind()));
+    }
+
+    /// Whether a patch is going to be undone.
+    pub(crate) fn undoes(&self, patch: &Bound<'_, Patch>) -> bool {
+        self.pending().iter().any(|it| matches!(it, Pending::Undo(other) if other.is(patch)))
+    }
+
+    fn commit(&self, py: Python<'_>) -> Result<(), Error> {
+        let pending = self.copy(py);
+        loop {
+            let mut groups = Groups::default();
+            let outcome = groups.carry_out(py, &pending);
+            if !matches!(outcome, Ok(true)) {
+                groups.leave(py);
+            }
+            if outcome? {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn variable(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
+    static VARIABLE: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let variable = VARIABLE.get_or_try_init(py, || {
+        let class = py.import("contextvars")?.getattr("ContextVar")?;
+        PyResult::Ok(class.call1(("hotpatch.atomic",))?.unbind())
+    })?;
+    Ok(variable.bind(py))
+}
+
+/// A block: see `atomic` in the Python package.
+#[pyclass(frozen, module = "hotpatch")]
+#[derive(Default)]
+pub struct Atomic(Mutex<Option<Entered>>);
+
+/// A block that runs.
+enum Entered {
+    Outer {
+        transaction: Py<Transaction>,
+        token: Py<PyAny>,
+    },
+    /// In another: what had been asked for before.
+    Inner {
+        transaction: Py<Transaction>,
+        before: Vec<Pending>,
+    },
+}
+
+#[pymethods]
+impl Atomic {
+    fn __enter__(&self, py: Python<'_>) -> Result<(), Error> {
+        let entered = if let Some(transaction) = Transaction::current(py)? {
+            let before = transaction.get().copy(py);
+            Entered::Inner { transaction: transaction.unbind(), before }
+        } else {
+            let transaction = Bound::new(py, Transaction(Mutex::new(Vec::new())))?;
+            let token = variable(py)?.call_method1(intern!(py, "set"), (&transaction,))?;
+            OPEN.fetch_add(1, Ordering::Relaxed);
+            Entered::Outer { transaction: transaction.unbind(), token: token.unbind() }
+        };
+        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if place.is_some() {
+            drop(place);
+            entered.leave(py);
+            return Err(Error::patch("this atomic() block runs already; make another".into()));
+        }
+        *place = Some(entered);
+        Ok(())
+    }
+
+    #[pyo3(signature = (exception_type, exception, traceback, /))]
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        exception_type: &Bound<'_, PyAny>,
+        exception: &Bound<'_, PyAny>,
+        traceback: &Bound<'_, PyAny>,
+    ) -> Result<(), Error> {
+        let _ = (exception, traceback); // they go on unchanged
+        let entered = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(entered) = entered else {
+            return Ok(());
+        };
+        entered.leave(py);
+        let has_failed = !exception_type.is_none();
+        match entered {
+            Entered::Outer { transaction, .. } => {
+                let transaction = transaction.get();
+                let outcome = if has_failed { Ok(()) } else { transaction.commit(py) };
+                let pending = std::mem::take(&mut *transaction.pending());
+                forget(&pending);
+                outcome
+            }
+            Entered::Inner { transaction, before } => {
+                if has_failed {
+                    let after = std::mem::take(&mut *transaction.get().pending());
+                    forget(&after);
+                    for pending in &before {
+                        if let Pending::Apply { patch, .. } = pending {
+                            patch.get().set_pending(true);
+                        }
+                    }
+                    *transaction.get().pending() = before;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Entered {
+    /// The block is over, whatever becomes of what it asked for.
+    fn leave(&self, py: Python<'_>) {
+        if let Self::Outer { token, .. } = self {
+            OPEN.fetch_sub(1, Ordering::Relaxed);
+            // Fails in another context, where the variable was not set.
+            let _ = variable(py).and_then(|it| it.call_method1(intern!(py, "reset"), (token,)));
+        }
+    }
+}
+
+/// Patches that are not in place are not waited for any more.
+fn forget(pending: &[Pending]) {
+    for pending in pending {
+        if let Pending::Apply { patch, .. } = pending {
+            patch.get().set_pending(false);
+        }
+    }
+}
+
+/// What is to be done to one target.
+pub(crate) struct Group<'py, S: Site<'py>> {
+    site: S,
+    items: Vec<Item<'py, S>>,
+}
+
+/// A patch that comes or goes.
+pub(crate) enum Item<'py, S: Site<'py>> {
+    Add { patch: Bound<'py, Patch>, replacement: Bound<'py, PyAny>, made: Made<'py, S> },
+    Remove(Rank),
+}
+
+/// What a patch that comes does.
+pub(crate) enum Made<'py, S: Site<'py>> {
+    Body(Body<'py, S>),
+    Hook(Hook),
+}
+
+/// What is to be done to all targets of a block.
+#[derive(Default)]
+pub(crate) struct Groups<'py> {
+    pub(crate) functions: Vec<Group<'py, Function<'py>>>,
+    pub(crate) builtins: Vec<Group<'py, Builtin<'py>>>,
+    pub(crate) methods: Vec<Group<'py, Method<'py>>>,
+    pub(crate) wrappers: Vec<Group<'py, Wrapper<'py>>>,
+}
+
+impl<'py> Groups<'py> {
+    pub(crate) fn add<S: Site<'py>>(&mut self, site: &S, item: Item<'py, S>) {
+        let groups = S::groups(self);
+        match groups.iter_mut().find(|group| group.site.is_same(site)) {
+            Some(group) => group.items.push(item),
+            None => groups.push(Group { site: site.clone(), items: vec![item] }),
+        }
+    }
+
+    /// Returns whether it is done; otherwise somebody has changed something meanwhile.
+    fn carry_out(&mut self, py: Python<'py>, pending: &[Pending]) -> Result<bool, Error> {
+        let mut undone = Vec::new();
+        for pending in pending {
+            match pending {
+                Pending::Apply { patch, target, replacement } => {
+                    let patch = patch.bind(py);
+                    if patch.get().is_pending() {
+                        let goal = Goal::AtTheEnd { patch, groups: self };
+                        place(replacement.bind(py), target.bind(py), patch.get().options(), goal)?;
+                    }
+                }
+                Pending::Undo(patch) => {
+                    let patch = patch.get();
+                    if let Some(site) = patch.site(py)?.filter(|_| patch.is_active(py)) {
+                        undone.push((patch, patch.weak_replacement(py)?));
+                        with_site!(site, site => self.add(&site, Item::Remove(patch.rank())));
+                    }
+                }
+            }
+        }
+        let mut changes: Vec<Box<dyn Prepared<'py> + 'py>> = Vec::new();
+        prepare(&self.functions, &mut changes)?;
+        prepare(&self.builtins, &mut changes)?;
+        prepare(&self.methods, &mut changes)?;
+        prepare(&self.wrappers, &mut changes)?;
+        let mut touched = HashSet::new();
+        if !changes.iter().flat_map(|change| change.touched()).all(|it| touched.insert(it)) {
+            return Err(Error::patch(
+                "a function and the original of one of its patches cannot be changed in the same \
+                 atomic() block; use a block for each"
+                    .into(),
+            ));
+        }
+        changes.iter().try_for_each(|change| change.announce())?;
+        // From here on no Python code runs until everything is in place.
+        if !changes.iter().all(|change| change.is_current()) {
+            return Ok(false);
+        }
+        for change in &mut changes {
+            change.commit();
+        }
+        let forgotten: Vec<_> =
+            undone.into_iter().map(|(patch, replacement)| patch.remember(replacement)).collect();
+        for change in &changes {
+            change.settle();
+        }
+        drop((changes, forgotten));
+        Ok(true)
+    }
+
+    /// Gives up the hooks of patches that did not come about.
+    fn leave(&self, py: Python<'_>) {
+        leave(&self.functions, py);
+        leave(&self.builtins, py);
+        leave(&self.methods, py);
+        leave(&self.wrappers, py);
+    }
+}
+
+fn leave<'py, S: Site<'py>>(groups: &[Group<'py, S>], py: Python<'_>) {
+    for item in groups.iter().flat_map(|group| &group.items) {
+        if let Item::Add { made: Made::Hook(hook), .. } = item {
+            hook.leave(py);
+        }
+    }
+}
+
+/// A [`Change`] of a target of any kind.
+trait Prepared<'py> {
+    fn touched(&self) -> Vec<usize>;
+    fn announce(&self) -> PyResult<()>;
+    fn is_current(&self) -> bool;
+    fn commit(&mut self);
+    fn settle(&self);
+}
+
+impl<'py, S: Site<'py>> Prepared<'py> for Change<'py, S> {
+    fn touched(&self) -> Vec<usize> {
+        self.touched()
+    }
+
+    fn announce(&self) -> PyResult<()> {
+        self.announce()
+    }
+
+    fn is_current(&self) -> bool {
+        self.is_current()
+    }
+
+    fn commit(&mut self) {
+        self.commit();
+    }
+
+    fn settle(&self) {
+        self.settle();
+    }
+}
+
+fn prepare<'py, S: Site<'py> + 'py>(
+    groups: &[Group<'py, S>],
+    changes: &mut Vec<Box<dyn Prepared<'py> + 'py>>,
+) -> Result<(), Error> {
+    for Group { site, items } in groups {
+        let edits = items.iter().map(|item| match item {
+            Item::Add { patch, replacement, made } => {
+                let source = match made {
+                    Made::Body(body) => Source::Body(body),
+                    Made::Hook(hook) => Source::Hook(hook),
+                };
+                Edit::Add(Addition { patch, replacement, source })
+            }
+            Item::Remove(rank) => Edit::Remove(*rank),
+        });
+        let mut edits: Vec<_> = edits.collect();
+        edits.sort_by_key(Edit::rank); // the sort is stable: of one rank, the later lies further out
+        let mut change = Box::new(Change::new(site.clone()));
+        change.prepare(&edits)?;
+        changes.push(change);
+    }
+    Ok(())
+}
