@@ -42,7 +42,7 @@ def test_both_arguments_can_be_given_by_name() -> None:
     def f() -> str:
         return "old"
 
-    with hotpatch(target=f, replacement=lambda: "new"):
+    with hotpatch(lambda: "new", target=f):
         assert f() == "new"
 
 

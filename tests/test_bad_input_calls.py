@@ -34,10 +34,10 @@ def refusal_of(replacement: Any, target: Any, error: type[Exception] = TypeError
     ("call", "missing"),
     [
         (lambda: hotpatch(function), "target"),  # type: ignore[call-overload]
-        (lambda: hotpatch(target=function), "replacement"),  # type: ignore[call-overload]
-        (lambda: hotpatch(), "replacement"),  # type: ignore[call-overload]
+        (lambda: hotpatch(), "target"),
+        (lambda: hotpatch(how="around"), "target"),
     ],
-    ids=["no target", "no replacement", "neither"],
+    ids=["no target", "nothing", "no target for a decorator"],
 )
 def test_a_missing_argument_is_named(call: Callable[[], object], missing: str) -> None:
     with pytest.raises(TypeError, match=rf"hotpatch\(\) missing .*'{missing}'"):

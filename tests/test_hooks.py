@@ -447,6 +447,37 @@ def test_a_patch_says_how_it_is() -> None:
         assert (patch.how, patch.order) == ("replace", 0)
 
 
+def test_without_a_replacement_it_is_a_decorator() -> None:
+    target = make_target()
+
+    @hotpatch(target=target, how="around", order=4, by="me")
+    def hook(original: Function, *args: Any, **kwargs: Any) -> object:
+        return "around", original(*args, **kwargs)
+
+    (patch,) = patches(target)
+    assert (patch.how, patch.order, patch.by) == ("around", 4, "me")
+    assert patch.replacement is hook
+    assert hook(lambda: "called") == ("around", "called")
+    assert target(1, c=3) == ("around", (1, 2, (), 3, 4, {}))
+    patch.undo()
+
+    @hotpatch(target=target)
+    def other(*args: Any, **kwargs: Any) -> object:
+        return "replaced"
+
+    (patch,) = patches(target)
+    line = other.__code__.co_firstlineno
+    assert patch.by == __name__
+    assert int(patch.where.rpartition(":")[2]) in (line, line + 1)
+    assert target(1, c=3) == "replaced"
+    patch.undo()
+    with pytest.raises(TypeError, match=r"cannot replace .* by None: it is not callable"):
+        hotpatch(None, target)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="cannot replace"):
+        hotpatch(target=target)(3)  # type: ignore[type-var]
+    assert patches(target) == []
+
+
 def test_a_foreign_write_is_noticed() -> None:
     target = make_target()
     patch = hotpatch(lambda: None, target, how="before")

@@ -112,9 +112,16 @@ SNIPPETS = {
         hotpatch(g, K.static)
         hotpatch(g, K.prop)
         hotpatch(g, K.__dict__["static"])
-        hotpatch(replacement=g, target=f)
+        hotpatch(g, target=f)
         hotpatch(g, None)  # type: ignore[call-overload]
         hotpatch(g)  # type: ignore[call-overload]
+    """,
+    "decorator": """
+        @hotpatch(target=f, how="around")
+        def decorated(original: Callable[[int], str], a: int) -> str:
+            return original(a)
+
+        result: str = decorated(f, 1)
     """,
     "descriptors": """
         def descriptors(

@@ -10,6 +10,7 @@ __all__ = ["Patch", "PatchError", "atomic", "hotpatch", "lock", "patches"]
 
 _P = ParamSpec("_P", default=...)
 _R = TypeVar("_R", default=Any)
+_F = TypeVar("_F", bound=Callable[..., Any])
 _Scope: TypeAlias = Literal["process", "context", "thread"]
 _How: TypeAlias = Literal["replace", "around", "before", "after", "error"]
 # What has a function inside, and is not called itself.
@@ -101,6 +102,7 @@ class Patch(Generic[_P, _R]):
 @overload
 def hotpatch(
     replacement: Callable[..., Any],
+    /,
     target: _Descriptor,
     *,
     how: _How = "replace",
@@ -128,6 +130,9 @@ def hotpatch(
     The patches of a target are sorted by `order`, those of a higher order further out, and then by
     age. `by` says who patches; by default it is the name of the calling module.
 
+    Without a replacement it returns a decorator, which patches with the function below it and
+    leaves that as it is.
+
     Raises `TypeError` for a target or a replacement that can never work, `ValueError` for an
     unknown `how` or `scope`, `PatchError` if the interpreter or the state of the target does not
     allow it, and whatever an audit hook for "hotpatch.apply" raises. Nothing has changed then.
@@ -136,6 +141,7 @@ def hotpatch(
 @overload
 def hotpatch(
     replacement: Callable[..., Any],
+    /,
     target: Callable[_P, _R],
     *,
     how: Literal["replace"] = "replace",
@@ -146,6 +152,7 @@ def hotpatch(
 @overload
 def hotpatch(
     replacement: Callable[Concatenate[Callable[_P, _R], _P], _R],
+    /,
     target: Callable[_P, _R],
     *,
     how: Literal["around"],
@@ -156,6 +163,7 @@ def hotpatch(
 @overload
 def hotpatch(
     replacement: Callable[..., object],
+    /,
     target: Callable[_P, _R],
     *,
     how: Literal["before", "after", "error"],
@@ -163,6 +171,15 @@ def hotpatch(
     order: int = 0,
     by: str | None = None,
 ) -> Patch[_P, _R]: ...
+@overload
+def hotpatch(
+    *,
+    target: Callable[..., Any] | _Descriptor = ...,
+    how: _How = "replace",
+    scope: _Scope = "process",
+    order: int = 0,
+    by: str | None = None,
+) -> Callable[[_F], _F]: ...
 def patches(
     target: Callable[..., Any] | _Descriptor | None = None,
     *,

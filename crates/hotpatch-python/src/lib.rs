@@ -2,6 +2,8 @@
 
 #![forbid(unsafe_code)]
 
+mod decorator;
+
 use pyo3::prelude::*;
 
 /// The parts of hotpatch that are written in Rust.
@@ -13,9 +15,11 @@ mod _native {
     #[pymodule_export]
     use hotpatch_engine::PatchError;
     use hotpatch_engine::{Atomic, Error, How, Options, Scope};
-    use pyo3::exceptions::PyValueError;
+    use pyo3::exceptions::{PyTypeError, PyValueError};
     use pyo3::prelude::*;
     use pyo3::types::PyString;
+
+    use crate::decorator::{Decorator, Given};
 
     /// Make `target` do what `replacement` does, under every reference to it.
     ///
@@ -37,25 +41,37 @@ mod _native {
     /// The patches of a target are sorted by `order`, those of a higher order further out, and then by
     /// age. `by` says who patches; by default it is the name of the calling module.
     ///
+    /// Without a replacement it returns a decorator, which patches with the function below it and
+    /// leaves that as it is.
+    ///
     /// Raises `TypeError` for a target or a replacement that can never work, `ValueError` for an
     /// unknown `how` or `scope`, `PatchError` if the interpreter or the state of the target does not
     /// allow it, and whatever an audit hook for "hotpatch.apply" raises. Nothing has changed then.
     #[pyfunction]
-    #[pyo3(signature = (replacement, target, *, how = "replace", scope = "process", order = 0, by = None))]
+    #[pyo3(signature = (replacement = Given::Nothing, /, target = Given::Nothing, *, how = "replace",
+                        scope = "process", order = 0, by = None))]
     fn hotpatch<'py>(
-        replacement: &Bound<'py, PyAny>,
-        target: &Bound<'py, PyAny>,
+        py: Python<'py>,
+        replacement: Given<'py>,
+        target: Given<'py>,
         how: &str,
         scope: &str,
         order: i64,
         by: Option<Bound<'py, PyString>>,
-    ) -> Result<Bound<'py, Patch>, Error> {
-        let mut options = Options::new()
-            .how(named("how", How::ALL, How::name, how)?)
-            .scope(named("scope", Scope::ALL, Scope::name, scope)?)
-            .order(order);
-        options.by = by;
-        hotpatch_engine::apply(replacement, target, options)
+    ) -> Result<Bound<'py, PyAny>, Error> {
+        let how = named("how", How::ALL, How::name, how)?;
+        let scope = named("scope", Scope::ALL, Scope::name, scope)?;
+        let Given::Object(target) = target else {
+            let message = "hotpatch() missing required argument: 'target'";
+            return Err(PyTypeError::new_err(message).into());
+        };
+        if let Given::Object(replacement) = replacement {
+            let mut options = Options::new().how(how).scope(scope).order(order);
+            options.by = by;
+            return Ok(hotpatch_engine::apply(&replacement, &target, options)?.into_any());
+        }
+        let (target, by) = (target.unbind(), by.map(Bound::unbind));
+        Ok(Bound::new(py, Decorator { target, how, scope, order, by })?.into_any())
     }
 
     /// What a keyword that takes one of a few texts means.
