@@ -1,0 +1,217 @@
+"""The pytest plugin, in test runs of its own."""
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+MODULE = """
+import asyncio
+import functools
+import time
+from unittest import mock
+
+import pytest
+from hotpatch import patches
+
+def price(net, tax=2, *, rounded=False):
+    return net + tax
+
+async def fetch(url):
+    return f"content of {url}"
+
+class Shop:
+    def sell(self, what, count=1):
+        return f"{count} {what}"
+
+    @classmethod
+    def of_class(cls, x):
+        return x
+
+    @staticmethod
+    def static(x):
+        return x
+
+    @property
+    def name(self):
+        return "name"
+"""
+
+
+def run(pytester: pytest.Pytester, text: str, *options: str) -> pytest.RunResult:
+    pytester.makepyfile(shop=MODULE, test_shop=f"from shop import *\nimport shop\n{text}")
+    # In a process of its own, since this one has patches of its own.
+    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options)
+
+
+def test_patches_are_undone_whatever_happens(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+        def test_fails(hotpatch):
+            hotpatch(lambda net: "first", price)
+            patch = hotpatch(lambda net: "second", price)
+            assert patch.by == __name__
+            assert price(1) == "second"
+            @hotpatch(target=Shop.sell, how="before", by="me")
+            def watch(self, what):
+                pass
+            assert patches(Shop.sell)[0].by == "me"
+            raise KeyError
+
+        def test_all_is_as_before(hotpatch):
+            assert patches() == []
+            assert price(1) == 3
+            hotpatch(lambda net: "undone by hand", price).undo()
+
+        @pytest.fixture
+        def broken(hotpatch):
+            hotpatch(lambda net: "new", price)
+            raise KeyError
+
+        def test_with_a_broken_fixture(broken):
+            pass
+
+        def test_all_is_as_before_again():
+            assert patches() == []
+        """.replace("\n        ", "\n"),
+    )
+    result.assert_outcomes(passed=2, failed=1, errors=1)
+
+
+def test_mock_and_spy(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+        def test_mock(hotpatch):
+            mocked = hotpatch.mock(price, return_value=5)
+            assert price(1) == shop.price(1) == 5
+            mocked.assert_called_with(1)
+            with pytest.raises(TypeError):
+                price()
+
+        def test_mock_of_methods(hotpatch):
+            it = Shop()
+            sell = hotpatch.mock(Shop.sell, side_effect=lambda self, what: what.upper())
+            assert it.sell("tea") == "TEA"
+            sell.assert_called_once_with(it, "tea")
+            bound = hotpatch.mock(it.sell, return_value="bound")
+            assert Shop().sell("x") == "bound"
+            of_class = hotpatch.mock(Shop.of_class, return_value=1)
+            assert Shop.of_class(2) == 1
+            of_class.assert_called_once_with(Shop, 2)
+            static = hotpatch.mock(Shop.static, return_value=1)
+            assert it.static(2) == 1
+            static.assert_called_once_with(2)
+            hotpatch.mock(Shop.__dict__["name"], return_value="mocked")
+            assert it.name == "mocked"
+
+        def test_mock_of_a_coroutine_function(hotpatch):
+            mocked = hotpatch.mock(fetch, return_value="mocked")
+            assert asyncio.run(fetch("/")) == "mocked"
+            mocked.assert_awaited_once_with("/")
+
+        def test_mock_of_a_builtin(hotpatch):
+            mocked = hotpatch.mock(time.time, return_value=5.0)
+            assert time.time() == 5.0
+            mocked.assert_called_once_with()
+
+        def test_spy(hotpatch):
+            spied = hotpatch.spy(price)
+            assert price(1) == 3
+            spied.assert_called_once_with(1)
+            assert price(1, tax=5, rounded=True) == 6
+            spied.assert_called_with(1, tax=5, rounded=True)
+            sell = hotpatch.spy(Shop.sell)
+            it = Shop()
+            assert it.sell("tea") == "1 tea"
+            sell.assert_called_once_with(it, "tea")
+
+        def test_spy_of_a_coroutine_function(hotpatch):
+            spied = hotpatch.spy(fetch)
+            assert asyncio.run(fetch("/")) == "content of /"
+            spied.assert_awaited_once_with("/")
+
+        def test_spy_of_what_is_written_in_c(hotpatch):
+            spied = hotpatch.spy(time.time)
+            assert time.time() > 1e9
+            spied.assert_called_once_with()
+
+        def test_nothing_is_left():
+            assert patches() == []
+        """.replace("\n        ", "\n"),
+    )
+    result.assert_outcomes(passed=8)
+
+
+def test_fixtures_of_other_scopes(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+        @pytest.fixture(scope="module", autouse=True)
+        def for_all(module_hotpatch, session_hotpatch):
+            module_hotpatch(lambda net: "module", price)
+            session_hotpatch(lambda self, what: "session", Shop.sell)
+
+        def test_one(hotpatch):
+            assert (price(1), Shop().sell("x")) == ("module", "session")
+            hotpatch(lambda net: "function", price)
+            assert price(1) == "function"
+
+        def test_two():
+            assert (price(1), Shop().sell("x")) == ("module", "session")
+        """.replace("\n        ", "\n"),
+        "--hotpatch-strict",
+    )
+    result.assert_outcomes(passed=2)
+    last = "assert (price(1), Shop().sell('x')) == (3, 'session')"
+    pytester.makepyfile(test_zz=f"from shop import *\ndef test():\n    {last}")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=3)
+
+
+LEAVES = """
+from hotpatch import hotpatch
+
+def test_leaves_a_patch():
+    hotpatch(lambda net: "left", price)
+
+def test_comes_next():
+    assert price(1) == 3
+"""
+
+
+def test_a_test_that_leaves_a_patch_behind_fails_if_that_is_asked_for(
+    pytester: pytest.Pytester,
+) -> None:
+    run(pytester, LEAVES).assert_outcomes(passed=1, failed=1)
+    result = run(pytester, LEAVES, "--hotpatch-strict")
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*the test has left patches behind, now undone:*",
+            "*<Patch of shop.price by test_shop at *",
+        ]
+    )
+
+
+def test_it_works_with_processes_and_threads(pytester: pytest.Pytester) -> None:
+    pytest.importorskip("xdist")
+    result = run(
+        pytester,
+        """
+        import threading
+
+        @pytest.mark.parametrize("number", range(20))
+        def test_in_a_process(hotpatch, number):
+            hotpatch(lambda net: number, price)
+            seen = []
+            threads = [threading.Thread(target=lambda: seen.append(price(1))) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert seen == [number] * 4
+        """.replace("\n        ", "\n"),
+        "--numprocesses=2",
+    )
+    result.assert_outcomes(passed=20)
