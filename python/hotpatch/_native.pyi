@@ -109,6 +109,7 @@ def hotpatch(
     scope: _Scope = "process",
     order: int = 0,
     by: str | None = None,
+    expect: str | None = None,
 ) -> Patch[..., Any]:
     """Make `target` do what `replacement` does, under every reference to it.
 
@@ -130,6 +131,9 @@ def hotpatch(
     The patches of a target are sorted by `order`, those of a higher order further out, and then by
     age. `by` says who patches; by default it is the name of the calling module.
 
+    With `expect`, the target must still have this source text, compared without comments and
+    layout, or code with this digest ("sha256:…").
+
     Without a replacement it returns a decorator, which patches with the function below it and
     leaves that as it is.
 
@@ -148,6 +152,7 @@ def hotpatch(
     scope: _Scope = "process",
     order: int = 0,
     by: str | None = None,
+    expect: str | None = None,
 ) -> Patch[_P, _R]: ...
 @overload
 def hotpatch(
@@ -159,6 +164,7 @@ def hotpatch(
     scope: _Scope = "process",
     order: int = 0,
     by: str | None = None,
+    expect: str | None = None,
 ) -> Patch[_P, _R]: ...
 @overload
 def hotpatch(
@@ -170,6 +176,7 @@ def hotpatch(
     scope: _Scope = "process",
     order: int = 0,
     by: str | None = None,
+    expect: str | None = None,
 ) -> Patch[_P, _R]: ...
 @overload
 def hotpatch(
@@ -179,6 +186,7 @@ def hotpatch(
     scope: _Scope = "process",
     order: int = 0,
     by: str | None = None,
+    expect: str | None = None,
 ) -> Callable[[_F], _F]: ...
 def patches(
     target: Callable[..., Any] | _Descriptor | None = None,

@@ -8,6 +8,7 @@ use pyo3::types::PyString;
 use crate::change::{Addition, Change, Edit, Source};
 use crate::class_cell;
 use crate::error::{Error, describe};
+use crate::guard;
 use crate::hook::{Hook, How, body_now};
 use crate::kind::Kind;
 use crate::lock;
@@ -35,6 +36,8 @@ pub struct Options<'py> {
     pub order: i64,
     /// Who patches. By default the `__name__` of the calling module.
     pub by: Option<Bound<'py, PyString>>,
+    /// The source text that the target must have, or the digest of its code.
+    pub expect: Option<Bound<'py, PyString>>,
 }
 
 impl<'py> Options<'py> {
@@ -152,6 +155,15 @@ pub fn apply<'py>(
 ) -> Result<Bound<'py, Patch>, Error> {
     lock::check(target)?;
     layout::check(target.py())?;
+    if let Some(expect) = &options.expect {
+        match Target::resolve(target)? {
+            Target::Function(target) => guard::check(&target.function, expect)?,
+            _ => {
+                let why = "it is no Python function, and has no source text to expect";
+                return Err(Error::refused(target, why, "leave out expect="));
+            }
+        }
+    }
     place(replacement, target, options, Goal::Apply(target))
 }
 
@@ -348,7 +360,7 @@ fn install<'py, S: Site<'py>>(
             return Ok(patch.clone());
         }
     };
-    let Options { how, scope, order, by } = options;
+    let Options { how, scope, order, by, .. } = options;
     let by = author(py, by)?;
     audit::raise(c"hotpatch.apply", object, replacement, &by)?;
     let patch = Patch::new(site.reference()?, how, scope, order, by)?;

@@ -81,6 +81,7 @@ mod change;
 mod class_cell;
 mod error;
 mod farewell;
+mod guard;
 mod holder;
 mod hook;
 mod kind;

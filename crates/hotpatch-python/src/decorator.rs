@@ -26,6 +26,7 @@ pub(crate) struct Decorator {
     pub(crate) scope: Scope,
     pub(crate) order: i64,
     pub(crate) by: Option<Py<PyString>>,
+    pub(crate) expect: Option<Py<PyString>>,
 }
 
 #[pymethods]
@@ -38,6 +39,7 @@ impl Decorator {
     ) -> Result<Bound<'py, PyAny>, Error> {
         let mut options = Options::new().how(self.how).scope(self.scope).order(self.order);
         options.by = self.by.as_ref().map(|by| by.bind(py).clone());
+        options.expect = self.expect.as_ref().map(|expect| expect.bind(py).clone());
         hotpatch_engine::apply(&replacement, self.target.bind(py), options)?;
         Ok(replacement)
     }

@@ -41,6 +41,9 @@ mod _native {
     /// The patches of a target are sorted by `order`, those of a higher order further out, and then by
     /// age. `by` says who patches; by default it is the name of the calling module.
     ///
+    /// With `expect`, the target must still have this source text, compared without comments and
+    /// layout, or code with this digest ("sha256:…").
+    ///
     /// Without a replacement it returns a decorator, which patches with the function below it and
     /// leaves that as it is.
     ///
@@ -49,7 +52,7 @@ mod _native {
     /// allow it, and whatever an audit hook for "hotpatch.apply" raises. Nothing has changed then.
     #[pyfunction]
     #[pyo3(signature = (replacement = Given::Nothing, /, target = Given::Nothing, *, how = "replace",
-                        scope = "process", order = 0, by = None))]
+                        scope = "process", order = 0, by = None, expect = None))]
     fn hotpatch<'py>(
         py: Python<'py>,
         replacement: Given<'py>,
@@ -58,6 +61,7 @@ mod _native {
         scope: &str,
         order: i64,
         by: Option<Bound<'py, PyString>>,
+        expect: Option<Bound<'py, PyString>>,
     ) -> Result<Bound<'py, PyAny>, Error> {
         let how = named("how", How::ALL, How::name, how)?;
         let scope = named("scope", Scope::ALL, Scope::name, scope)?;
@@ -67,11 +71,12 @@ mod _native {
         };
         if let Given::Object(replacement) = replacement {
             let mut options = Options::new().how(how).scope(scope).order(order);
-            options.by = by;
+            (options.by, options.expect) = (by, expect);
             return Ok(hotpatch_engine::apply(&replacement, &target, options)?.into_any());
         }
-        let (target, by) = (target.unbind(), by.map(Bound::unbind));
-        Ok(Bound::new(py, Decorator { target, how, scope, order, by })?.into_any())
+        let (by, expect) = (by.map(Bound::unbind), expect.map(Bound::unbind));
+        let decorator = Decorator { target: target.unbind(), how, scope, order, by, expect };
+        Ok(Bound::new(py, decorator)?.into_any())
     }
 
     /// What a keyword that takes one of a few texts means.
