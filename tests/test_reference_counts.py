@@ -7,11 +7,11 @@ import operator
 import sys
 import types
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 from unittest import mock
 
 import pytest
-from hotpatch import PatchError, hotpatch, patches
+from hotpatch import PatchError, atomic, hotpatch, patches
 
 TIMES = 1000
 count_references: Callable[[], int] | None = getattr(sys, "gettotalrefcount", None)
@@ -204,6 +204,84 @@ def test_new_targets_and_replacements_leave_no_reference(make: Callable[[], Any]
     def run() -> None:
         target = types.FunctionType(plain.__code__, {})
         hotpatch(make(), target)
+
+    assert growth(run, TIMES // 4) == 0
+
+
+HOOKS: dict[str, Callable[..., Any]] = {
+    "around": lambda original, *rest, **more: original(*rest, **more),
+    "before": lambda *rest, **more: None,
+    "after": lambda result: None,
+    "error": lambda error: None,
+}
+
+
+@pytest.mark.parametrize("scope", ["process", "context", "thread"])
+@pytest.mark.parametrize("how", HOOKS)
+@pytest.mark.parametrize("make_target", TARGETS.values(), ids=TARGETS)
+def test_hooks_leave_no_reference(
+    make_target: Callable[[], Any], how: Any, scope: Literal["process", "context", "thread"]
+) -> None:
+    target = make_target()
+
+    def run() -> None:
+        hotpatch(HOOKS[how], target, how=how, scope=scope).undo()
+
+    assert growth(run, TIMES // 10) == 0
+
+
+@pytest.mark.parametrize("scope", ["context", "thread"])
+@pytest.mark.parametrize("make", REPLACEMENTS.values(), ids=REPLACEMENTS)
+def test_scopes_leave_no_reference(
+    make: Callable[[], Any], scope: Literal["context", "thread"]
+) -> None:
+    replacement = make()
+    assert growth(lambda: hotpatch(replacement, plain, scope=scope).undo(), TIMES // 4) == 0
+
+
+@pytest.mark.parametrize("how", HOOKS)
+def test_calls_with_hooks_leave_no_reference(how: Any) -> None:
+    target = types.FunctionType(generator.__code__, {})
+
+    def run() -> None:
+        with hotpatch(HOOKS[how], target, how=how):
+            list(target(1))
+            next(target(1))
+
+    assert growth(run, TIMES // 4) == 0
+
+
+def test_layers_that_follow_what_lies_below_leave_no_reference() -> None:
+    target = with_cells(3)
+
+    def run() -> None:
+        made = [
+            hotpatch(HOOKS["around"], target, how="around", order=5),
+            hotpatch(HOOKS["before"], target, how="before", order=7),
+            hotpatch(plain, target),
+            hotpatch(len, target, order=-1),
+            hotpatch(target, target),
+        ]
+        for index in (2, 0, 3, 4, 1):
+            made[index].undo()
+
+    assert growth(run, TIMES // 4) == 0
+
+
+def test_blocks_leave_no_reference() -> None:
+    targets = [with_cells(3), collections.deque.rotate, functools.partial(plain)]
+
+    def run() -> None:
+        with atomic():
+            made = [hotpatch(plain, target) for target in targets]
+            made.append(hotpatch(HOOKS["around"], targets[0], how="around", scope="context"))
+        with pytest.raises(KeyError), atomic():  # noqa: PT012
+            made[0].undo()
+            hotpatch(plain, targets[0])
+            raise KeyError
+        with atomic():
+            for patch in made:
+                patch.undo()
 
     assert growth(run, TIMES // 4) == 0
 

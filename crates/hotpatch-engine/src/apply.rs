@@ -156,13 +156,11 @@ pub fn apply<'py>(
     lock::check(target)?;
     layout::check(target.py())?;
     if let Some(expect) = &options.expect {
-        match Target::resolve(target)? {
-            Target::Function(target) => guard::check(&target.function, expect)?,
-            _ => {
-                let why = "it is no Python function, and has no source text to expect";
-                return Err(Error::refused(target, why, "leave out expect="));
-            }
-        }
+        let Target::Function(target) = Target::resolve(target)? else {
+            let why = "it is no Python function, and has no source text to expect";
+            return Err(Error::refused(target, why, "leave out expect="));
+        };
+        guard::check(&target.function, expect)?;
     }
     place(replacement, target, options, Goal::Apply(target))
 }

@@ -53,6 +53,7 @@ mod _native {
     #[pyfunction]
     #[pyo3(signature = (replacement = Given::Nothing, /, target = Given::Nothing, *, how = "replace",
                         scope = "process", order = 0, by = None, expect = None))]
+    #[expect(clippy::too_many_arguments, reason = "those of the Python function")]
     fn hotpatch<'py>(
         py: Python<'py>,
         replacement: Given<'py>,
