@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import pytest
-from hotpatch import hotpatch
+from hotpatch import hotpatch, patches
 
 pytestmark = pytest.mark.usefixtures("all_are_undone")
 
@@ -238,10 +238,39 @@ def test_a_hook_whose_result_nobody_would_use_is_refused(how: How, hook: str, ki
     if how == "around" and hook == kind:
         return
     named = KINDS[hook]()
-    what = re.escape(f" is a {hook} function, and ")
-    with pytest.raises(TypeError, match=what.replace(re.escape(" is"), ".*it is")):
+    if how == "around":
+        why, instead = f"callers of a {kind} function do not use what it returns", kind
+    else:
+        why, instead = "nobody would use what it returns", "plain"
+    text = f": it is a {hook} function, and {why}; write it as a {instead} function"
+    with pytest.raises(TypeError, match=re.escape(text) + "$"):
         hotpatch(named, target, how=how)
-    assert not hasattr(target, "__wrapped__")
+    assert patches(target) == []
+
+
+@pytest.mark.parametrize("how", ["after", "error"])
+def test_closing_an_async_generator_waits_for_what_is_inside(
+    how: Literal["after", "error"],
+) -> None:
+    done: list[str] = []
+    told: list[str] = []
+
+    async def target() -> Any:
+        try:
+            yield 1
+        except GeneratorExit:
+            await asyncio.sleep(0)
+            done.append("cleaned up")
+
+    async def main() -> None:
+        made = target()
+        await made.asend(None)
+        await made.aclose()
+        assert done == ["cleaned up"]
+
+    with hotpatch(lambda given: told.append(repr(given)), target, how=how):
+        asyncio.run(main())
+    assert told == (["GeneratorExit()"] if how == "error" else [])
 
 
 def test_cancelling_a_task_is_seen_as_an_error() -> None:

@@ -99,6 +99,11 @@ def test_an_observer_goes_on_when_what_lies_below_has_other_parameters() -> None
     with hotpatch(lambda *args: args, target):
         assert target(5) == (5, 1)
         assert seen == [1, 5]
+    with hotpatch(lambda x, y=7, *, z=8: (x, y, z), target):
+        seen.clear()
+        assert target(5, z=9) == (5, 7, 9)
+        assert seen == [7, 5]
+        seen[:] = [1, 5]
     with hotpatch(lambda a, b=4: (a, b), target):
         assert target(6) == (6, 1)  # the observer wants `y`, which is what the target has
         assert seen[2:] == [1, 6]
@@ -106,6 +111,20 @@ def test_an_observer_goes_on_when_what_lies_below_has_other_parameters() -> None
     assert seen[4:] == [8, 7]
     observing.undo()
     by_name.undo()
+
+
+def test_a_hook_of_a_partial_has_the_parameters_that_are_left() -> None:
+    def base(kind: str, x: int, y: int = 1) -> Any:
+        return kind, x, y
+
+    target: Any = functools.partial(base, "bound")
+    seen: list[Any] = []
+    with hotpatch(tracer("outer"), target, how="around"):
+        with hotpatch(lambda y: seen.append(y), target, how="before"):
+            assert target(0) == ("outer", ("bound", 0, 1))
+        assert seen == [1]
+        with pytest.raises(TypeError):
+            target(0, 1, 2)
 
 
 def test_the_original_of_a_patch_is_what_lies_below_it() -> None:

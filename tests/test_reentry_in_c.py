@@ -72,15 +72,18 @@ def test_a_collection_while_a_c_method_is_called_may_undo(form: str) -> None:
     sys.version_info < (3, 11),
     reason="CPython 3.10 reads the function after it made the frame: docs/limits.md",
 )
+@pytest.mark.parametrize("allocations", range(6))
 @pytest.mark.parametrize("maxsize", [0, 8, None])
-def test_a_collection_while_a_cache_is_called_may_undo(maxsize: int | None) -> None:
+def test_a_collection_while_a_cache_is_called_may_undo(
+    maxsize: int | None, allocations: int
+) -> None:
     cache: Any = functools.lru_cache(maxsize)(lambda **kwargs: "old")
     keywords, enable = {f"k{index}": index for index in range(25)}, gc.enable
     gc.collect()
     gc.disable()
     patch = hotpatch(lambda **kwargs: "new", cache)
     when_collected(lambda: undo_and_reuse(patch))
-    gc.set_threshold(1)
+    gc.set_threshold(gc.get_count()[0] + allocations)
     enable()
     result = cache(**keywords)
     gc.disable()
@@ -144,7 +147,7 @@ def test_a_builtin_that_its_receiver_has_is_collected_after_undo() -> None:
     receiver.builtin = c_functions.builtin(lambda *a: 1, c_functions.VARARGS, receiver=receiver)
     c_functions.kept.pop()
     gone = weakref.ref(receiver)
-    with hotpatch(lambda *args: 2, receiver.builtin):
+    with hotpatch(lambda *args, own=receiver: 2, receiver.builtin):
         assert receiver.builtin() == 2
     del receiver
     gc.collect()
@@ -170,12 +173,13 @@ def test_what_has_itself_inside_is_refused(kind: str) -> None:
         hotpatch(len, in_itself(kind))
 
 
-def test_a_partial_that_holds_itself_can_be_the_replacement() -> None:
+@pytest.mark.parametrize("keywords", [{}, {"k": 1}], ids=str)
+def test_a_partial_that_holds_itself_can_be_the_replacement(keywords: dict[str, int]) -> None:
     def target() -> str:
         return "old"
 
     partial: Any = functools.partial(target)
-    partial.__setstate__((partial, (), {"k": 1}, {}))
+    partial.__setstate__((partial, (), keywords, {}))
     with hotpatch(partial, target) as patch:  # a call of it never ends, in CPython itself
         assert patch.active
     assert target() == "old"
@@ -221,7 +225,10 @@ def test_a_subclass_may_do_something_else_when_it_is_called() -> None:
 
         return type("Logged", (base,), {"__call__": call})
 
-    for replacement in (make(functools.partial)(len), make(staticmethod)(len)):
+    def inner(text: str) -> int:
+        return len(text)
+
+    for replacement in (make(functools.partial)(inner), make(staticmethod)(inner)):
         typed: Any = target
         with hotpatch(replacement, target):
             assert typed("four", extra=2) == ("logged", 2, 4)

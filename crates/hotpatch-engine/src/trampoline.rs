@@ -129,19 +129,21 @@ struct Names(String);
 
 impl Names {
     fn beside(parameters: &[Parameter]) -> Self {
-        const ALL: [&str; 12] = [
-            "active",
+        const ALL: [&str; 14] = [
             "replacement",
             "around",
             "before",
             "after",
             "error",
             "original",
-            "default_",
+            "active",
             "inner",
             "value",
             "sent",
             "exception",
+            "BaseException",
+            "StopAsyncIteration",
+            "GeneratorExit",
         ];
         let mut prefix = String::new();
         let is_used = |prefix: &str| {
