@@ -219,6 +219,26 @@ def test_other_threads_and_tasks_go_on_meanwhile() -> None:
     assert asyncio.run(main()) == ["base", "new"]
 
 
+def test_a_task_that_outlives_its_block_patches_as_always() -> None:
+    target = make_target()
+
+    async def later(go: asyncio.Event) -> Any:
+        await go.wait()
+        with hotpatch(lambda x=0: "new", target) as patch:
+            return target(), patch.active
+
+    async def main() -> Any:
+        go = asyncio.Event()
+        with atomic():
+            task = asyncio.ensure_future(later(go))
+            await asyncio.sleep(0)
+        go.set()
+        with atomic():
+            return await task
+
+    assert asyncio.run(main()) == ("new", True)
+
+
 def test_no_thread_sees_one_change_without_the_other() -> None:
     one, two = make_target(), make_target()
     torn: list[object] = []

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 from unittest import mock
 
+import c_functions
 import pytest
 from hotpatch import Patch, PatchError, hotpatch, patches
 
@@ -419,3 +420,15 @@ def test_a_foreign_write_is_noticed() -> None:
         patch.undo()
     target.__code__ = code
     patch.undo()
+
+
+def test_a_c_function_may_name_a_parameter_as_nobody_can() -> None:
+    doc = "function($module, from, lambda, /)\n--\n\nAbout."
+    target: Any = c_functions.builtin(lambda *args: args, c_functions.VARARGS, doc=doc)
+    assert target.__text_signature__ == "($module, from, lambda, /)"
+    with hotpatch(lambda original, *args: ("around", original(*args)), target, how="around"):
+        assert target(1, 2) == ("around", (1, 2))
+    seen: list[object] = []
+    with hotpatch(lambda *args: seen.append(args), target, how="before"):
+        target(1, 2)
+    assert seen == [(1, 2)]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use pyo3::exceptions::PySyntaxError;
 use pyo3::prelude::*;
 
 use crate::error::{Error, describe};
@@ -157,8 +158,27 @@ impl Hook {
         below: &Body<'py, S>,
         base: &Body<'py, S>,
     ) -> Result<Body<'py, S>, Error> {
+        let outcome =
+            self.body_with(signature_of(site, below)?, site, named, original, below, base);
+        match outcome.map_err(PyErr::from) {
+            // A C function can name a parameter after a keyword.
+            Err(error) if error.is_instance_of::<PySyntaxError>(original.py()) => {
+                self.body_with(Signature::anything(), site, named, original, below, base)
+            }
+            outcome => Ok(outcome?),
+        }
+    }
+
+    fn body_with<'py, S: Site<'py>>(
+        &self,
+        mut signature: Signature<'py>,
+        site: &S,
+        named: &Bound<'py, PyAny>,
+        original: &Bound<'py, PyAny>,
+        below: &Body<'py, S>,
+        base: &Body<'py, S>,
+    ) -> Result<Body<'py, S>, Error> {
         let py = original.py();
-        let mut signature = signature_of(site, below)?;
         let mut observed = String::new();
         let callable = self.callable.bind(py);
         if self.how == How::Replace && !signature.is_that_of(callable)? {

@@ -1,7 +1,7 @@
 //! Several patches and undos that become visible together, or not at all.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::intern;
@@ -43,7 +43,12 @@ impl Pending {
 
 /// What has been asked for in a block.
 #[pyclass(frozen, module = "hotpatch._native")]
-pub(crate) struct Transaction(Mutex<Vec<Pending>>);
+#[derive(Default)]
+pub(crate) struct Transaction {
+    pending: Mutex<Vec<Pending>>,
+    /// The block is over. Tasks that were begun in it go on with its context.
+    is_over: AtomicBool,
+}
 
 impl Transaction {
     /// The one of the block that runs now, in this context.
@@ -52,12 +57,13 @@ impl Transaction {
             return Ok(None);
         }
         let found = variable(py)?.call_method1(intern!(py, "get"), (py.None(),))?;
-        Ok(found.cast_into().ok())
+        let found: Option<Bound<'_, Self>> = found.cast_into().ok();
+        Ok(found.filter(|it| !it.get().is_over.load(Ordering::Relaxed)))
     }
 
     // Nothing runs Python code while it holds the lock.
     fn pending(&self) -> MutexGuard<'_, Vec<Pending>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn copy(&self, py: Python<'_>) -> Vec<Pending> {
@@ -136,7 +142,7 @@ impl Atomic {
             let before = transaction.get().copy(py);
             Entered::Inner { transaction: transaction.unbind(), before }
         } else {
-            let transaction = Bound::new(py, Transaction(Mutex::new(Vec::new())))?;
+            let transaction = Bound::new(py, Transaction::default())?;
             let token = variable(py)?.call_method1(intern!(py, "set"), (&transaction,))?;
             OPEN.fetch_add(1, Ordering::Relaxed);
             Entered::Outer { transaction: transaction.unbind(), token: token.unbind() }
@@ -194,7 +200,8 @@ impl Atomic {
 impl Entered {
     /// The block is over, whatever becomes of what it asked for.
     fn leave(&self, py: Python<'_>) {
-        if let Self::Outer { token, .. } = self {
+        if let Self::Outer { transaction, token } = self {
+            transaction.get().is_over.store(true, Ordering::Relaxed);
             OPEN.fetch_sub(1, Ordering::Relaxed);
             // Fails in another context, where the variable was not set.
             let _ = variable(py).and_then(|it| it.call_method1(intern!(py, "reset"), (token,)));
