@@ -125,11 +125,14 @@ def test_a_thread_that_comes_later_is_another() -> None:
     def call() -> tuple[int, object]:
         return threading.get_ident(), target(1)
 
-    first = in_thread(patch)
-    seen = [in_thread(call) for _ in range(20)]
-    assert {result for _, result in seen} == {("base", 1, 1, (), 2)}
-    assert first in {number for number, _ in seen}
-    made[0].undo()
+    for _ in range(200):
+        first = in_thread(patch)
+        number, result = in_thread(call)
+        made.pop().undo()
+        assert result == ("base", 1, 1, (), 2)
+        if number == first:
+            return
+    pytest.skip("no number of a thread was given to another")
 
 
 @pytest.mark.parametrize("scope", SCOPES)

@@ -341,7 +341,8 @@ impl<'py, S: Site<'py>> Change<'py, S> {
             Source::Body(body) => *below = Some((*body).clone()),
             Source::Hook(of) => {
                 let lower = below.take().ok_or_else(|| changed_by_others(self.site.as_any()))?;
-                of.check(&self.site, replacement, base)?;
+                let is_patched = self.epoch.is_some();
+                of.check(&self.site, replacement, Some(base).filter(|_| is_patched))?;
                 let twin = self.site.twin(lower.clone())?.as_any().clone();
                 let body = of.body(&self.site, replacement, &twin, &lower, base);
                 *below = Some(body.inspect_err(|_| S::Stored::discard(twin.clone()))?);

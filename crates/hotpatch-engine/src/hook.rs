@@ -10,6 +10,7 @@ use crate::kind::Kind;
 use crate::scope::{Reach, Scope};
 use crate::signature::{
     KEYWORD_ONLY, POSITIONAL_ONLY, Parameter, Signature, VAR_KEYWORD, VAR_POSITIONAL,
+    takes_positional,
 };
 use crate::site::{Body, Site, Stored as _};
 use crate::trampoline::{self, Shape};
@@ -103,12 +104,15 @@ impl Hook {
         self.reach.iter().for_each(|reach| reach.leave(py));
     }
 
-    /// Fails if `named`, of which this is made, does not fit a target whose unpatched body is `base`.
+    /// Fails if `named`, of which this is made, does not fit the target.
+    ///
+    /// `base` is what the target does without its patches, if it has some. Otherwise [`Self::body`] finds
+    /// out whether it fits that.
     pub(crate) fn check<'py, S: Site<'py>>(
         &self,
         site: &S,
         named: &Bound<'py, PyAny>,
-        base: &Body<'py, S>,
+        base: Option<&Body<'py, S>>,
     ) -> Result<(), Error> {
         let target = site.as_any();
         if !target.is_callable() {
@@ -129,10 +133,11 @@ impl Hook {
             let why = format!("it is a {own_kind}, and {why}; write it as a {instead}");
             return Err(self.misfit(named, target, &why));
         }
-        let outcome = if self.how == How::Around {
-            self.own_parameters(named)?.map(drop)
-        } else {
-            self.observed(named, &signature_of(site, base)?.parameters)?.map(drop)
+        let outcome = match base {
+            _ if self.how == How::Around && takes_positional(named)? => Ok(()),
+            _ if self.how == How::Around => self.own_parameters(named)?.map(drop),
+            Some(base) => self.observed(named, &signature_of(site, base)?.parameters)?.map(drop),
+            None => Ok(()),
         };
         outcome.map_err(|why| self.misfit(named, target, &why))
     }

@@ -103,6 +103,9 @@ impl Kind {
 
     /// The kind of what is patched, or of an original.
     pub(crate) fn of_target(target: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if let Some(function) = Function::new(target) {
+            return Self::of_function(&function);
+        }
         let callable = match Wrapper::find(target)? {
             Some(wrapper) => wrapper.function()?,
             None => Some(target.clone()),

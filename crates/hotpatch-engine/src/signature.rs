@@ -242,6 +242,15 @@ fn number(code: &Bound<'_, PyAny>, name: &Bound<'_, PyString>) -> PyResult<usize
     code.getattr(name)?.extract()
 }
 
+/// Whether an object is a Python function that can be given an argument by its place.
+pub(crate) fn takes_positional(callable: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let code = Function::new(callable).and_then(|function| function.code());
+    let Some(code) = code else {
+        return Ok(false);
+    };
+    Ok(flags(&code)? & CO_VARARGS != 0 || number(&code, intern!(code.py(), "co_argcount"))? > 0)
+}
+
 /// The parameters of what is written in C, if it says so and none has a default.
 ///
 /// `inspect` reads them from a text, which takes it long, so what it said of a text is kept.
