@@ -57,7 +57,7 @@ def jit(session: nox.Session) -> None:
 
 
 # The last release before Cython 3 compiles nothing for CPython 3.13 and later.
-@nox.session(python=["python3.10", "python3.11", "python3.12"])
+@nox.session(python=["python3.10", "python3.11", "python3.12"], default=False)
 def old_cython(session: nox.Session) -> None:
     """Run the tests of compiled extensions with Cython 0.29."""
     install(session)

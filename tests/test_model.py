@@ -442,7 +442,7 @@ EXAMPLES = int(os.environ.get("HOTPATCH_FUZZ", "0"))
 @pytest.mark.timeout(0 if EXAMPLES else 120)
 def test_any_sequence_of_steps_gives_what_the_model_says() -> None:
     profile = settings(
-        max_examples=EXAMPLES or 200,
+        max_examples=EXAMPLES or 120,
         stateful_step_count=60,
         derandomize=not EXAMPLES,
         database=None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import dataclasses
 import importlib.util
 import json
@@ -17,6 +18,7 @@ from torture.subjects import SHORT, SUBJECTS, THROUGH, why_expected
 
 MODES = ["clone", "original", "undone", "through"]
 SHORT_MODES = ["clone", "original", "through"]
+KINDS = ("differing", "expected", "unsteady")
 PROCESS = "the process that ran the tests"
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -110,6 +112,35 @@ def indented(text: str) -> str:
     return "\n".join(f"      {line}" for line in text.splitlines())
 
 
+@dataclasses.dataclass
+class Finding:
+    """What all modes made of one subject, and the lines that say so."""
+
+    tests: int
+    lines: list[str]
+    patches: int = 0
+    verdict: Verdict = dataclasses.field(default_factory=Verdict)
+
+
+def examine(subject: str, modes: list[str]) -> Finding:
+    plain = Run.of("nothing", subject)
+    passed = sum(outcome == "passed" for outcome in plain.outcomes.values())
+    lines = [f"{subject}: {len(plain.outcomes)} tests, {passed} pass unpatched"]
+    finding = Finding(len(plain.outcomes), lines)
+    if not plain.outcomes:
+        finding.verdict.differing.append(f"{subject}: no tests were found")
+    for mode in modes:
+        run = Run.of(mode, subject)
+        finding.patches += run.patched
+        verdict = judge(mode, subject, plain, run)
+        lines.append(f"  {mode}: {run.patched} patches, {verdict.describe()}")
+        for kind in KINDS:
+            found = getattr(verdict, kind)
+            lines.extend(f"    {kind}: {indented(line).lstrip()}" for line in found)
+            getattr(finding.verdict, kind).extend(found)
+    return finding
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m torture",
@@ -127,26 +158,20 @@ def main() -> int:
     subjects = options.subjects or (SHORT if options.short else list(SUBJECTS))
     modes = options.modes or (SHORT_MODES if options.short else MODES)
 
+    def examine_in_turn(subject: str) -> Finding:
+        # Most modes are for all subjects.
+        is_for = {mode: options.modes or mode != "through" or subject in THROUGH for mode in modes}
+        return examine(subject, [mode for mode in modes if is_for[mode]])
+
     patches = tests = 0
     total = Verdict()
-    for subject in subjects:
-        plain = Run.of("nothing", subject)
-        tests += len(plain.outcomes)
-        passed = sum(outcome == "passed" for outcome in plain.outcomes.values())
-        print(f"{subject}: {len(plain.outcomes)} tests, {passed} pass unpatched", flush=True)
-        if not plain.outcomes:
-            total.differing.append(f"{subject}: no tests were found")
-        for mode in modes:
-            if mode == "through" and subject not in THROUGH and not options.modes:
-                continue
-            run = Run.of(mode, subject)
-            patches += run.patched
-            verdict = judge(mode, subject, plain, run)
-            print(f"  {mode}: {run.patched} patches, {verdict.describe()}", flush=True)
-            for kind in ("differing", "expected", "unsteady"):
-                for line in getattr(verdict, kind):
-                    print(f"    {kind}: {indented(line).lstrip()}", flush=True)
-                getattr(total, kind).extend(getattr(verdict, kind))
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for finding in pool.map(examine_in_turn, subjects):
+            print("\n".join(finding.lines), flush=True)
+            patches += finding.patches
+            tests += finding.tests
+            for kind in KINDS:
+                getattr(total, kind).extend(getattr(finding.verdict, kind))
     print(
         f"{sys.version.split()[0]}: {len(subjects)} subjects, {tests:,} tests, each also in "
         f"{len(modes)} modes with {patches:,} patches: {total.describe()}"
