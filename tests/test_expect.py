@@ -115,7 +115,7 @@ def test_the_digest_is_the_same_in_each_process() -> None:
 
 def test_without_a_source_text_the_error_says_the_digest() -> None:
     namespace: dict[str, Any] = {}
-    exec("def f(): return 1", namespace)
+    exec(compile("def f(): return 1", "<no file>", "exec"), namespace)
     with pytest.raises(PatchError, match=r"expect the digest of its code, sha256:[0-9a-f]{64}"):
         hotpatch(new, namespace["f"], expect="def f(): return 1")
     with pytest.raises(TypeError, match="it is no Python function, and has no source text"):
