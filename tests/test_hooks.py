@@ -422,10 +422,23 @@ def test_a_foreign_write_is_noticed() -> None:
     patch.undo()
 
 
-def test_a_c_function_may_name_a_parameter_as_nobody_can() -> None:
-    doc = "function($module, from, lambda, /)\n--\n\nAbout."
-    target: Any = c_functions.builtin(lambda *args: args, c_functions.VARARGS, doc=doc)
-    assert target.__text_signature__ == "($module, from, lambda, /)"
+def named_as_nobody_can(kind: str) -> Any:
+    if kind == "builtin":
+        doc = "function($module, from, lambda, /)\n--\n\nAbout."
+        builtin: Any = c_functions.builtin(lambda *args: args, c_functions.VARARGS, doc=doc)
+        assert builtin.__text_signature__ == "($module, from, lambda, /)"
+        return builtin
+
+    def function(x: object, y: object) -> object:
+        return x, y
+
+    function.__code__ = function.__code__.replace(co_varnames=("from", ".0"))
+    return function
+
+
+@pytest.mark.parametrize("kind", ["builtin", "function"])
+def test_a_target_may_name_a_parameter_as_nobody_can(kind: str) -> None:
+    target = named_as_nobody_can(kind)
     with hotpatch(lambda original, *args: ("around", original(*args)), target, how="around"):
         assert target(1, 2) == ("around", (1, 2))
     seen: list[object] = []

@@ -163,56 +163,43 @@ impl Hook {
         below: &Body<'py, S>,
         base: &Body<'py, S>,
     ) -> Result<Body<'py, S>, Error> {
-        let outcome =
-            self.body_with(signature_of(site, below)?, site, named, original, below, base);
-        match outcome.map_err(PyErr::from) {
-            // A C function can name a parameter after a keyword.
-            Err(error) if error.is_instance_of::<PySyntaxError>(original.py()) => {
-                self.body_with(Signature::anything(), site, named, original, below, base)
+        let py = original.py();
+        let make = |mut signature: Signature<'py>| -> Result<Body<'py, S>, Error> {
+            let mut observed = String::new();
+            let callable = self.callable.bind(py);
+            if self.how == How::Replace && !signature.is_that_of(callable)? {
+                signature = Signature { globals: signature.globals, ..Signature::anything() };
             }
+            if self.how.is_observer() {
+                let mut found = self.observed(named, &signature.parameters)?;
+                if found.is_err() {
+                    // A replacement below has not the parameters of the target.
+                    signature = signature_of(site, base)?;
+                    found = self.observed(named, &signature.parameters)?;
+                }
+                observed = found.map_err(|why| self.misfit(named, site.as_any(), &why))?;
+            }
+            let shape = Shape {
+                how: self.how,
+                kind: Kind::of_target(original)?,
+                is_scoped: self.reach.is_some(),
+                parameters: signature.parameters,
+                observed,
+            };
+            let globals = match signature.globals {
+                Some(globals) => globals,
+                None => py.import("functools")?.dict().into_any(),
+            };
+            let mut called = vec![callable.clone(), original.clone()];
+            called.extend(self.reach.iter().map(|reach| reach.is_here(py)));
+            let function = trampoline::function(shape, &called, signature.defaults, &globals)?;
+            Ok(site.calling(&function, below)?)
+        };
+        match make(signature_of(site, below)?).map_err(PyErr::from) {
+            // Code that nobody wrote can name a parameter after a keyword.
+            Err(error) if error.is_instance_of::<PySyntaxError>(py) => make(Signature::anything()),
             outcome => Ok(outcome?),
         }
-    }
-
-    fn body_with<'py, S: Site<'py>>(
-        &self,
-        mut signature: Signature<'py>,
-        site: &S,
-        named: &Bound<'py, PyAny>,
-        original: &Bound<'py, PyAny>,
-        below: &Body<'py, S>,
-        base: &Body<'py, S>,
-    ) -> Result<Body<'py, S>, Error> {
-        let py = original.py();
-        let mut observed = String::new();
-        let callable = self.callable.bind(py);
-        if self.how == How::Replace && !signature.is_that_of(callable)? {
-            signature = Signature { globals: signature.globals, ..Signature::anything() };
-        }
-        if self.how.is_observer() {
-            let mut found = self.observed(named, &signature.parameters)?;
-            if found.is_err() {
-                // A replacement below has not the parameters of the target.
-                signature = signature_of(site, base)?;
-                found = self.observed(named, &signature.parameters)?;
-            }
-            observed = found.map_err(|why| self.misfit(named, site.as_any(), &why))?;
-        }
-        let shape = Shape {
-            how: self.how,
-            kind: Kind::of_target(original)?,
-            is_scoped: self.reach.is_some(),
-            parameters: signature.parameters,
-            observed,
-        };
-        let globals = match signature.globals {
-            Some(globals) => globals,
-            None => py.import("functools")?.dict().into_any(),
-        };
-        let mut called = vec![callable.clone(), original.clone()];
-        called.extend(self.reach.iter().map(|reach| reach.is_here(py)));
-        let function = trampoline::function(shape, &called, signature.defaults, &globals)?;
-        Ok(site.calling(&function, below)?)
     }
 
     /// The parameters of a hook besides the one for what it is given, if they are known.
