@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import pytest
 from hotpatch import patches
 
+pytest_plugins = ["modules"]
+
 
 @pytest.fixture
 def all_are_undone() -> Iterator[None]:

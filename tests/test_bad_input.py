@@ -72,7 +72,6 @@ def refusal_of(replacement: Any, target: Any, error: type[Exception] = TypeError
 TARGETS: dict[str, tuple[Any, str, str, str]] = {
     "None": (None, "None", "it is None", "name a function or a method"),
     "number": (5, "5", "of type int and not callable", "name a function or a method"),
-    "string": ("f", "'f'", "of type str and not callable", "name a function or a method"),
     "dict": ({}, "{}", "of type dict and not callable", "name a function or a method"),
     "module": (math, "<module 'math'", "of type module", "name a function or a method"),
     "code": (function.__code__, "<code object function", "of type code", "name a function"),

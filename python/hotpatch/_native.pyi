@@ -36,7 +36,7 @@ class Patch(Generic[_P, _R]):
 
     @property
     def target(self) -> Callable[..., Any] | None:
-        """The function that changed, or None if it is gone."""
+        """The function that changed, or None if it is gone or not imported yet."""
 
     @property
     def replacement(self) -> Callable[..., Any] | None:
@@ -48,6 +48,10 @@ class Patch(Generic[_P, _R]):
     @property
     def active(self) -> bool:
         """Whether the patch is applied: not undone, and its target not gone."""
+
+    @property
+    def pending(self) -> bool:
+        """Whether the patch waits: for the end of a block, or for the import of what it names."""
 
     @property
     def how(self) -> _How:
@@ -103,7 +107,7 @@ class Patch(Generic[_P, _R]):
 def hotpatch(
     replacement: Callable[..., Any],
     /,
-    target: _Descriptor,
+    target: _Descriptor | str,
     *,
     how: _How = "replace",
     scope: _Scope = "process",
@@ -116,6 +120,11 @@ def hotpatch(
     `target` is a function, written in Python or in C, or a bound method, classmethod, staticmethod
     or property with one inside. `replacement` is any callable of the same kind (a coroutine
     function for a coroutine function, and so on).
+
+    `target` can also be a name, "package.module:Class.method". It imports nothing: if the module is
+    not there yet, the patch is pending, and is applied when the body of the module has run. So it
+    is again when the module is reloaded or imported anew, until it is undone. If the module has no
+    such function then, the import raises `PatchError`.
 
     With another `how` it is a hook, and what lies below it goes on to be called:
 
@@ -138,8 +147,9 @@ def hotpatch(
     leaves that as it is.
 
     Raises `TypeError` for a target or a replacement that can never work, `ValueError` for an
-    unknown `how` or `scope`, `PatchError` if the interpreter or the state of the target does not
-    allow it, and whatever an audit hook for "hotpatch.apply" raises. Nothing has changed then.
+    unknown `how` or `scope` and a text that is no name, `PatchError` if the interpreter or the state
+    of the target does not allow it, and whatever an audit hook for "hotpatch.apply" raises. Nothing
+    has changed then.
     """
 
 @overload
@@ -181,7 +191,7 @@ def hotpatch(
 @overload
 def hotpatch(
     *,
-    target: Callable[..., Any] | _Descriptor = ...,
+    target: Callable[..., Any] | _Descriptor | str = ...,
     how: _How = "replace",
     scope: _Scope = "process",
     order: int = 0,
@@ -189,13 +199,14 @@ def hotpatch(
     expect: str | None = None,
 ) -> Callable[[_F], _F]: ...
 def patches(
-    target: Callable[..., Any] | _Descriptor | None = None,
+    target: Callable[..., Any] | _Descriptor | str | None = None,
     *,
     by: str | None = None,
 ) -> list[Patch[..., Any]]:
-    """List the active patches, in the order in which they were made.
+    """List the patches that are in force, in the order in which they were made.
 
-    With `target` those of one function, with `by` those that were made by one author.
+    With `target` those of one function, with `by` those that were made by one author. Patches of
+    names are listed from the start, and while they wait their `pending` is true.
 
     Raises `TypeError` for a target that could not be patched.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import pkgutil
 import sys
 import types
 from collections.abc import Generator, Iterator
@@ -13,7 +14,7 @@ from unittest import mock
 
 import pytest
 
-from hotpatch import Patch, atomic, patches
+from hotpatch import Patch, PatchError, atomic, patches
 from hotpatch import hotpatch as apply
 
 __all__ = ["HotpatchFixture"]
@@ -85,11 +86,24 @@ class HotpatchFixture:
         return patch
 
     def _undo(self) -> None:
+        waiting = [repr(patch) for patch in self._made if patch.pending]
         self._stack.close()
+        if waiting:
+            listed = "\n".join(f"  {patch}" for patch in waiting)
+            pytest.fail(
+                f"nothing has imported what these patches name:\n{listed}\n"
+                "Correct the name, or leave the patch out.",
+                pytrace=False,
+            )
 
 
 def _function_in(target: Any) -> Any:
     """The function that a patch of `target` changes, which has all its parameters."""
+    if isinstance(target, str):
+        module = target.partition(":")[0]
+        if module not in sys.modules:
+            raise PatchError(f"a mock looks like what it stands for, so import {module} before")
+        target = pkgutil.resolve_name(target)
     while True:
         if isinstance(target, types.MethodType | classmethod | staticmethod):
             target = target.__func__

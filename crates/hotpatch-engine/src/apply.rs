@@ -12,12 +12,13 @@ use crate::guard;
 use crate::hook::{Hook, How, body_now};
 use crate::kind::Kind;
 use crate::lock;
-use crate::patch::{Patch, plain};
+use crate::names;
+use crate::patch::{Listed, Patch, plain};
 use crate::raw::builtin::StoredCallable;
 use crate::raw::frame::current_module;
 use crate::raw::function::{self, Function};
 use crate::raw::{audit, layout};
-use crate::scope::Scope;
+use crate::scope::{Reach, Scope};
 use crate::site::{AnySite, Site};
 use crate::target::{FunctionTarget, Target};
 use crate::trampoline;
@@ -38,6 +39,10 @@ pub struct Options<'py> {
     pub by: Option<Bound<'py, PyString>>,
     /// The source text that the target must have, or the digest of its code.
     pub expect: Option<Bound<'py, PyString>>,
+    /// Where it is in force, if that was found out before.
+    pub(crate) reach: Option<Reach>,
+    /// It is one of hotpatch's own, and is not listed.
+    pub(crate) is_hidden: bool,
 }
 
 impl<'py> Options<'py> {
@@ -96,7 +101,7 @@ impl<'py> Replacement<'py> {
                 return Ok(Self { function, checked: (target_code, own_code) });
             }
         } else {
-            check_callable(named, target.as_any())?;
+            check_replacement(named, target.as_any())?;
             target_kind.check(target.as_any(), named)?;
         }
         let globals = target.as_any().getattr(intern!(named.py(), "__globals__"))?;
@@ -148,6 +153,7 @@ fn code<'py>(function: &Function<'py>) -> PyResult<Bound<'py, PyAny>> {
 /// })
 /// # .unwrap();
 /// ```
+#[expect(clippy::needless_pass_by_value, reason = "the options are written down in the call")]
 pub fn apply<'py>(
     replacement: &Bound<'py, PyAny>,
     target: &Bound<'py, PyAny>,
@@ -155,14 +161,26 @@ pub fn apply<'py>(
 ) -> Result<Bound<'py, Patch>, Error> {
     lock::check(target)?;
     layout::check(target.py())?;
-    if let Some(expect) = &options.expect {
-        let Target::Function(target) = Target::resolve(target)? else {
-            let why = "it is no Python function, and has no source text to expect";
-            return Err(Error::refused(target, why, "leave out expect="));
-        };
-        guard::check(&target.function, expect)?;
+    if let Ok(name) = target.cast::<PyString>() {
+        return names::apply(replacement, name, &options);
     }
-    place(replacement, target, options, Goal::Apply(target))
+    check_expected(target, &options)?;
+    place(replacement, target, &options, Goal::Apply(target))
+}
+
+/// Fails unless the target is what the patch was made for.
+pub(crate) fn check_expected<'py>(
+    target: &Bound<'py, PyAny>,
+    options: &Options<'py>,
+) -> Result<(), Error> {
+    let Some(expect) = &options.expect else {
+        return Ok(());
+    };
+    let Target::Function(target) = Target::resolve(target)? else {
+        let why = "it is no Python function, and has no source text to expect";
+        return Err(Error::refused(target, why, "leave out expect="));
+    };
+    guard::check(&target.function, expect)
 }
 
 /// What is to become of a patch.
@@ -177,7 +195,7 @@ pub(crate) enum Goal<'a, 'py> {
 pub(crate) fn place<'py>(
     replacement: &Bound<'py, PyAny>,
     target: &Bound<'py, PyAny>,
-    options: Options<'py>,
+    options: &Options<'py>,
     goal: Goal<'_, 'py>,
 ) -> Result<Bound<'py, Patch>, Error> {
     match Target::resolve(target)? {
@@ -203,7 +221,7 @@ pub(crate) fn place<'py>(
             if let Some(kind) = Kind::of_compiled(method.as_any())?
                 && options.how == How::Replace
             {
-                check_callable(replacement, method.as_any())?;
+                check_replacement(replacement, method.as_any())?;
                 kind.check(method.as_any(), replacement)?;
             }
             lead_to(&method, replacement, options, goal)
@@ -212,7 +230,7 @@ pub(crate) fn place<'py>(
             if options.how != How::Replace {
                 return hook(&wrapper, replacement, options, goal);
             }
-            check_callable(replacement, wrapper.as_any())?;
+            check_replacement(replacement, wrapper.as_any())?;
             let kind = Kind::of_target(wrapper.as_any())?;
             kind.check(wrapper.as_any(), replacement)?;
             if options.scope != Scope::Process {
@@ -233,13 +251,13 @@ pub(crate) fn place<'py>(
 fn lead_to<'py>(
     site: &impl Site<'py, Stored = StoredCallable>,
     replacement: &Bound<'py, PyAny>,
-    options: Options<'py>,
+    options: &Options<'py>,
     goal: Goal<'_, 'py>,
 ) -> Result<Bound<'py, Patch>, Error> {
     if options.how != How::Replace {
         return hook(site, replacement, options, goal);
     }
-    check_callable(replacement, site.as_any())?;
+    check_replacement(replacement, site.as_any())?;
     if options.scope != Scope::Process {
         return put(site, replacement, &frozen(replacement)?, options, goal);
     }
@@ -251,10 +269,10 @@ fn lead_to<'py>(
 fn hook<'py, S: Site<'py>>(
     site: &S,
     named: &Bound<'py, PyAny>,
-    options: Options<'py>,
+    options: &Options<'py>,
     goal: Goal<'_, 'py>,
 ) -> Result<Bound<'py, Patch>, Error> {
-    check_callable(named, site.as_any())?;
+    check_replacement(named, site.as_any())?;
     put(site, named, &frozen(named)?, options, goal)
 }
 
@@ -263,10 +281,14 @@ fn put<'py, S: Site<'py>>(
     site: &S,
     named: &Bound<'py, PyAny>,
     callable: &Bound<'py, PyAny>,
-    options: Options<'py>,
+    options: &Options<'py>,
     goal: Goal<'_, 'py>,
 ) -> Result<Bound<'py, Patch>, Error> {
-    let hook = Hook::new(options.how, options.scope, callable)?;
+    let reach = match &options.reach {
+        Some(reach) => Some(reach.clone_ref(named.py())),
+        None => Reach::here(named.py(), options.scope)?,
+    };
+    let hook = Hook::new(options.how, reach, callable);
     if let Goal::AtTheEnd { patch, groups } = goal {
         let (patch, replacement) = (patch.clone(), named.clone());
         groups.add(site, Item::Add { patch: patch.clone(), replacement, made: Made::Hook(hook) });
@@ -325,7 +347,11 @@ fn unless_itself<'py>(
     Ok(replacement.clone())
 }
 
-fn check_callable(replacement: &Bound<'_, PyAny>, target: &Bound<'_, PyAny>) -> Result<(), Error> {
+/// Fails if `replacement` can never do what a function does.
+pub(crate) fn check_replacement(
+    replacement: &Bound<'_, PyAny>,
+    target: &Bound<'_, PyAny>,
+) -> Result<(), Error> {
     if replacement.is_callable() {
         return Ok(());
     }
@@ -341,7 +367,7 @@ fn install<'py, S: Site<'py>>(
     site: &S,
     replacement: &Bound<'py, PyAny>,
     source: Source<'_, 'py, S>,
-    options: Options<'py>,
+    options: &Options<'py>,
     goal: Goal<'_, 'py>,
 ) -> Result<Bound<'py, Patch>, Error> {
     let object = site.as_any();
@@ -358,15 +384,15 @@ fn install<'py, S: Site<'py>>(
             return Ok(patch.clone());
         }
     };
-    let Options { how, scope, order, by, .. } = options;
-    let by = author(py, by)?;
+    let by = author(py, options.by.clone())?;
     audit::raise(c"hotpatch.apply", object, replacement, &by)?;
-    let patch = Patch::new(site.reference()?, how, scope, order, by)?;
+    let listed = if options.is_hidden { Listed::Not } else { Listed::Itself };
+    let patch = Patch::new(site.reference()?, options, by, listed)?;
     let edits = [Edit::Add(Addition { patch: &patch, replacement, source })];
     loop {
         let mut change = Change::new(site.clone());
         change.prepare(&edits)?;
-        if let Some(transaction) = Transaction::current(py)? {
+        if let Some(transaction) = Transaction::current(py)?.filter(|_| !options.is_hidden) {
             transaction.get().apply(&patch, named, replacement);
             return Ok(patch);
         }
@@ -381,7 +407,7 @@ fn install<'py, S: Site<'py>>(
 }
 
 /// Who patches: whom the caller names, or the calling module.
-fn author<'py>(
+pub(crate) fn author<'py>(
     py: Python<'py>,
     by: Option<Bound<'py, PyString>>,
 ) -> PyResult<Bound<'py, PyString>> {

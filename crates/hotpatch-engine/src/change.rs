@@ -13,7 +13,11 @@ use crate::registry;
 use crate::site::{Body, Install, Site, Stored};
 use crate::stack::{Layer, Retired, Stack, changed_by_others};
 
-static NEXT_SEQUENCE: AtomicU64 = AtomicU64::new(0);
+/// The number of the next patch.
+pub(crate) fn next_sequence() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
 
 /// What is to be done to the stack of a target.
 pub(crate) enum Edit<'a, 'py, S: Site<'py>> {
@@ -443,8 +447,10 @@ impl<'py, S: Site<'py>> Change<'py, S> {
             }
             for mut layer in added.drain(..) {
                 let patch = layer.patch.get();
-                patch.set_active(NEXT_SEQUENCE.fetch_add(1, Ordering::Relaxed));
-                layer.ticket = Some(registry::enter(layer.patch.clone_ref(py)));
+                patch.set_sequence(next_sequence());
+                patch.set_active(true);
+                layer.ticket =
+                    patch.is_listed().then(|| registry::enter(layer.patch.clone_ref(py)));
                 stack.insert(layer);
             }
         };

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 use crate::error::{Error, describe};
 use crate::kind::Kind;
-use crate::scope::{Reach, Scope};
+use crate::scope::Reach;
 use crate::signature::{
     KEYWORD_ONLY, POSITIONAL_ONLY, Parameter, Signature, VAR_KEYWORD, VAR_POSITIONAL,
     takes_positional,
@@ -80,9 +80,8 @@ pub(crate) struct Hook {
 
 impl Hook {
     /// `callable` is what is called, in a form that does not change.
-    pub(crate) fn new(how: How, scope: Scope, callable: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let reach = Reach::here(callable.py(), scope)?;
-        Ok(Self { how, callable: callable.clone().unbind(), reach })
+    pub(crate) fn new(how: How, reach: Option<Reach>, callable: &Bound<'_, PyAny>) -> Self {
+        Self { how, callable: callable.clone().unbind(), reach }
     }
 
     pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {

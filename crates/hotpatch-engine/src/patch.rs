@@ -10,19 +10,20 @@ use crate::apply::Options;
 use crate::change::{Change, Edit};
 use crate::error::{Error, describe};
 use crate::hook::How;
+use crate::names::{self, Name};
 use crate::raw::audit;
 use crate::raw::frame::Place;
-use crate::registry;
 use crate::scope::Scope;
 use crate::site::{AnySite, Site, with_site};
 use crate::stack::{Stack, changed_by_others};
-use crate::target::Target;
 use crate::transaction::Transaction;
 
 /// How a patch refers to its target.
 pub(crate) enum Reference {
     Weak(Py<PyWeakrefReference>),
     Strong(Py<PyAny>),
+    /// What has this name now, and each time that its module is imported.
+    Name(Box<Name>),
 }
 
 impl Reference {
@@ -30,8 +31,18 @@ impl Reference {
         match self {
             Self::Weak(reference) => reference.bind(py).upgrade(),
             Self::Strong(object) => Some(object.bind(py).clone()),
+            Self::Name(name) => name.latest(py)?.get().target(py),
         }
     }
+}
+
+/// As what a patch is listed.
+pub(crate) enum Listed {
+    Itself,
+    /// As the one that this refers to, which has a name for its target.
+    As(Py<PyWeakrefReference>),
+    /// It is one of hotpatch's own.
+    Not,
 }
 
 /// Where a patch lies among those of its target: by its order, and then by its age.
@@ -62,46 +73,12 @@ pub struct Patch {
     target: Reference,
     by: Py<PyString>,
     place: Option<Place>,
+    listed: Listed,
     active: AtomicBool,
-    /// Whether it is to be applied at the end of an atomic block.
+    /// Whether it waits to be applied.
     pending: AtomicBool,
     /// Once it is undone, a weak reference to the replacement.
     undone: Mutex<Option<Py<PyWeakrefReference>>>,
-}
-
-/// The active patches in the order in which they were made: all, those of one target, or those made
-/// by one author.
-///
-/// # Errors
-///
-/// `TypeError` for a target that could not be patched.
-pub fn patches<'py>(
-    py: Python<'py>,
-    target: Option<&Bound<'py, PyAny>>,
-    by: Option<&Bound<'py, PyString>>,
-) -> Result<Vec<Bound<'py, Patch>>, Error> {
-    let mut found = match target {
-        None => registry::active(py),
-        Some(target) => {
-            let patches = with_site!(Target::resolve(target)?.into_site(), site => {
-                site.with_stack(|stack| stack.patches(py))
-            });
-            let mut patches = patches.unwrap_or_default();
-            patches.sort_by_key(|patch| patch.get().sequence());
-            patches
-        }
-    };
-    if let Some(by) = by {
-        let by = plain(by)?;
-        let mut kept = Vec::new();
-        for patch in found {
-            if patch.get().by.bind(py).as_any().eq(&by)? {
-                kept.push(patch);
-            }
-        }
-        found = kept;
-    }
-    Ok(found)
 }
 
 /// The text as an instance of `str` itself: one of a subclass could keep anything alive.
@@ -114,28 +91,28 @@ pub(crate) fn plain<'py>(text: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyS
 }
 
 /// A weak reference, if the object can have one.
-fn weakly(object: &Bound<'_, PyAny>) -> Option<Py<PyWeakrefReference>> {
+pub(crate) fn weakly(object: &Bound<'_, PyAny>) -> Option<Py<PyWeakrefReference>> {
     PyWeakrefReference::new(object).ok().map(Bound::unbind)
 }
 
 impl Patch {
     /// Makes the handle of a patch that is not in place yet.
-    pub(crate) fn new(
+    pub(crate) fn new<'py>(
         target: Reference,
-        how: How,
-        scope: Scope,
-        order: i64,
-        by: Bound<'_, PyString>,
-    ) -> PyResult<Bound<'_, Self>> {
+        options: &Options<'py>,
+        by: Bound<'py, PyString>,
+        listed: Listed,
+    ) -> PyResult<Bound<'py, Self>> {
         let py = by.py();
         let patch = Self {
             sequence: AtomicU64::new(u64::MAX),
-            order,
-            how,
-            scope,
+            order: options.order,
+            how: options.how,
+            scope: options.scope,
             target,
             by: by.unbind(),
             place: Place::current(py),
+            listed,
             active: AtomicBool::new(false),
             pending: AtomicBool::new(false),
             undone: Mutex::new(None),
@@ -147,6 +124,40 @@ impl Patch {
         self.target(object.py()).is_some_and(|target| target.is(object))
     }
 
+    /// The name of its target, if it was made with that.
+    pub(crate) fn name(&self) -> Option<&Name> {
+        match &self.target {
+            Reference::Name(name) => Some(name),
+            Reference::Weak(_) | Reference::Strong(_) => None,
+        }
+    }
+
+    pub(crate) fn author<'py>(&self, py: Python<'py>) -> &Bound<'py, PyString> {
+        self.by.bind(py)
+    }
+
+    /// Whether it has a place of its own in the list of all.
+    pub(crate) fn is_listed(&self) -> bool {
+        matches!(self.listed, Listed::Itself)
+    }
+
+    /// The one as which it is listed.
+    pub(crate) fn handle(this: Bound<'_, Self>) -> Option<Bound<'_, Self>> {
+        match &this.get().listed {
+            Listed::Itself => Some(this),
+            Listed::As(handle) => handle.bind(this.py()).upgrade()?.cast_into().ok(),
+            Listed::Not => None,
+        }
+    }
+
+    /// Those that change a function each: itself, or those that were made for its name.
+    pub(crate) fn parts<'py>(this: &Bound<'py, Self>) -> Vec<Bound<'py, Self>> {
+        match this.get().name() {
+            Some(name) => name.parts(this.py()),
+            None => vec![this.clone()],
+        }
+    }
+
     pub(crate) fn sequence(&self) -> u64 {
         self.sequence.load(Ordering::Relaxed)
     }
@@ -155,10 +166,13 @@ impl Patch {
         Rank { order: self.order, sequence: self.sequence() }
     }
 
-    /// It is in place, as the patch of that number.
-    pub(crate) fn set_active(&self, sequence: u64) {
+    /// It is in place, or is waited for, as the patch of that number.
+    pub(crate) fn set_sequence(&self, sequence: u64) {
         self.sequence.store(sequence, Ordering::Relaxed);
-        self.active.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_active(&self, active: bool) {
+        self.active.store(active, Ordering::Relaxed);
     }
 
     pub(crate) fn is_pending(&self) -> bool {
@@ -174,13 +188,10 @@ impl Patch {
         Options::new().how(self.how).scope(self.scope).order(self.order)
     }
 
-    pub(crate) fn set_inactive(&self) {
-        self.active.store(false, Ordering::Relaxed);
-    }
-
     /// Whether it is applied. The stack of a target can outlive it: somebody may hold `__closure__`.
     pub(crate) fn is_active(&self, py: Python<'_>) -> bool {
-        self.active.load(Ordering::Relaxed) && self.target(py).is_some()
+        let is_active = self.active.load(Ordering::Relaxed);
+        is_active && (self.name().is_some() || self.target(py).is_some())
     }
 
     pub(crate) fn site<'py>(&self, py: Python<'py>) -> PyResult<Option<AnySite<'py>>> {
@@ -263,9 +274,9 @@ impl Patch {
 
 #[pymethods]
 impl Patch {
-    /// The function that changed, or None if it is gone.
+    /// The function that changed, or None if it is gone or not imported yet.
     #[getter]
-    fn target<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
+    pub(crate) fn target<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyAny>> {
         self.target.upgrade(py)
     }
 
@@ -274,6 +285,9 @@ impl Patch {
     /// An undone patch does not keep it alive.
     #[getter]
     fn replacement<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if let Some(name) = self.name() {
+            return Ok(name.replacement(py).or_else(|| self.remembered(py)));
+        }
         let found = self.site(py)?.and_then(|site| {
             with_site!(site, site => site.with_stack(|stack| stack.replacement(py, self.rank())))
         });
@@ -284,6 +298,12 @@ impl Patch {
     #[getter]
     fn active(&self, py: Python<'_>) -> bool {
         self.is_active(py)
+    }
+
+    /// Whether the patch waits: for the end of a block, or for the import of what it names.
+    #[getter]
+    fn pending(&self) -> bool {
+        self.is_pending()
     }
 
     /// Who made the patch; by default the name of the module that did.
@@ -326,6 +346,14 @@ impl Patch {
     /// `PatchError` if the target is gone.
     #[getter]
     pub fn original<'py>(&self, py: Python<'py>) -> Result<Bound<'py, PyAny>, Error> {
+        if let Some(name) = self.name() {
+            let latest = name.latest(py).filter(|part| part.get().is_active(py));
+            let latest = latest.ok_or_else(|| {
+                let text = name.text();
+                Error::patch(format!("'{text}' is not imported, or this patch of it is undone"))
+            })?;
+            return latest.get().original(py);
+        }
         let Some(site) = self.site(py)? else {
             return Err(Error::patch(
                 "the target of this patch is gone, and its original with it".into(),
@@ -350,6 +378,9 @@ impl Patch {
     /// raises. Nothing has changed then.
     pub fn undo(this: &Bound<'_, Self>) -> Result<(), Error> {
         let (py, patch) = (this.py(), this.get());
+        if let Some(name) = patch.name() {
+            return names::undo(this, name);
+        }
         if patch.is_pending() {
             patch.set_pending(false);
             return Ok(());
@@ -381,8 +412,9 @@ impl Patch {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let target = match self.target(py) {
-            Some(target) => match (
+        let target = match (self.name(), self.target(py)) {
+            (Some(name), _) => name.text().to_owned(),
+            (None, Some(target)) => match (
                 target.getattr_opt("__module__")?.filter(|module| !module.is_none()),
                 target.getattr_opt("__qualname__")?,
             ) {
@@ -390,7 +422,7 @@ impl Patch {
                 (None, Some(name)) => name.to_string(),
                 (_, None) => describe(&target),
             },
-            None => "a function that is gone".into(),
+            (None, None) => "a function that is gone".into(),
         };
         let state = match (self.is_active(py), self.is_pending()) {
             (true, _) => "active",

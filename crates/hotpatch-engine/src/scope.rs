@@ -83,6 +83,11 @@ impl Reach {
         }
     }
 
+    /// The same, but what takes it back.
+    pub(crate) fn borrowed(&self, py: Python<'_>) -> Self {
+        Self { is_here: self.is_here.clone_ref(py), set: None }
+    }
+
     /// Everything that the garbage collector has to know of.
     pub(crate) fn references(&self, mut visit: impl FnMut(&Py<PyAny>)) {
         visit(&self.is_here);

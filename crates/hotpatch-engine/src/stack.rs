@@ -65,7 +65,7 @@ impl<B: Stored> Layer<B> {
     /// The target is gone, or the patch was undone.
     pub(crate) fn retire(self, py: Python<'_>) -> Retired<'_, B> {
         let Self { patch, replacement, body, original, hook, ticket } = self;
-        patch.get().set_inactive();
+        patch.get().set_active(false);
         let listed = ticket.and_then(|ticket| ticket.give_back(py));
         let original = original.map(|original| original.into_bound(py));
         Retired {

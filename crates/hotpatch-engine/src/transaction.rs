@@ -12,6 +12,8 @@ use crate::apply::{Goal, place};
 use crate::change::{Addition, Change, Edit, Source};
 use crate::error::Error;
 use crate::hook::Hook;
+use crate::imports;
+use crate::names::{self, Part};
 use crate::patch::{Patch, Rank};
 use crate::raw::builtin::Builtin;
 use crate::raw::function::Function;
@@ -23,7 +25,7 @@ use crate::wrapper::Wrapper;
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 
 /// What is to be done at the end of a block.
-enum Pending {
+pub(crate) enum Pending {
     Apply { patch: Py<Patch>, target: Py<PyAny>, replacement: Py<PyAny> },
     Undo(Py<Patch>),
 }
@@ -92,20 +94,43 @@ impl Transaction {
     pub(crate) fn undoes(&self, patch: &Bound<'_, Patch>) -> bool {
         self.pending().iter().any(|it| matches!(it, Pending::Undo(other) if other.is(patch)))
     }
+}
 
-    fn commit(&self, py: Python<'_>) -> Result<(), Error> {
-        let pending = self.copy(py);
-        loop {
-            let mut groups = Groups::default();
-            let outcome = groups.carry_out(py, &pending);
-            if !matches!(outcome, Ok(true)) {
-                groups.leave(py);
-            }
-            if outcome? {
-                return Ok(());
-            }
+/// Does everything that is asked for, or nothing. The body of the module `ran` has just run.
+pub(crate) fn carry_out(
+    py: Python<'_>,
+    pending: &[Pending],
+    ran: Option<&str>,
+) -> Result<(), Error> {
+    let has_names = pending.iter().any(|it| match it {
+        Pending::Apply { patch, .. } => patch.get().name().is_some(),
+        Pending::Undo(_) => false,
+    });
+    if has_names {
+        imports::watch(py)?;
+    }
+    let outcome = loop {
+        let mut groups = Groups::default();
+        let outcome = groups.carry_out(py, pending, ran);
+        if !matches!(outcome, Ok(true)) {
+            groups.leave(py);
+        }
+        match outcome {
+            Ok(false) => {}
+            Ok(true) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    if has_names {
+        imports::rest(py);
+    }
+    outcome?;
+    for pending in pending {
+        if let Pending::Apply { patch, .. } = pending {
+            names::catch_up(patch.bind(py))?;
         }
     }
+    Ok(())
 }
 
 fn variable(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
@@ -175,15 +200,15 @@ impl Atomic {
         match entered {
             Entered::Outer { transaction, .. } => {
                 let transaction = transaction.get();
-                let outcome = if has_failed { Ok(()) } else { transaction.commit(py) };
                 let pending = std::mem::take(&mut *transaction.pending());
-                forget(&pending);
+                let outcome = if has_failed { Ok(()) } else { carry_out(py, &pending, None) };
+                forget(py, &pending);
                 outcome
             }
             Entered::Inner { transaction, before } => {
                 if has_failed {
-                    let after = std::mem::take(&mut *transaction.get().pending());
-                    forget(&after);
+                    let mut after = std::mem::take(&mut *transaction.get().pending());
+                    forget(py, &after.split_off(before.len()));
                     for pending in &before {
                         if let Pending::Apply { patch, .. } = pending {
                             patch.get().set_pending(true);
@@ -210,10 +235,13 @@ impl Entered {
 }
 
 /// Patches that are not in place are not waited for any more.
-fn forget(pending: &[Pending]) {
+fn forget(py: Python<'_>, pending: &[Pending]) {
     for pending in pending {
         if let Pending::Apply { patch, .. } = pending {
-            patch.get().set_pending(false);
+            match patch.get().name() {
+                Some(_) => names::forget(patch.bind(py)),
+                None => patch.get().set_pending(false),
+            }
         }
     }
 }
@@ -255,22 +283,45 @@ impl<'py> Groups<'py> {
     }
 
     /// Returns whether it is done; otherwise somebody has changed something meanwhile.
-    fn carry_out(&mut self, py: Python<'py>, pending: &[Pending]) -> Result<bool, Error> {
-        let mut undone = Vec::new();
+    fn carry_out(
+        &mut self,
+        py: Python<'py>,
+        pending: &[Pending],
+        ran: Option<&str>,
+    ) -> Result<bool, Error> {
+        let (mut undone, mut named) = (Vec::new(), Vec::new());
         for pending in pending {
             match pending {
+                Pending::Apply { patch, replacement, .. } if patch.get().name().is_some() => {
+                    let (patch, replacement) = (patch.bind(py), replacement.bind(py));
+                    if !names::is_in_force(patch) {
+                        continue;
+                    }
+                    let part = self.add_part(patch, replacement, ran);
+                    named.push((
+                        patch,
+                        match part {
+                            // Whoever imports has not asked for it.
+                            Err(error) if ran.is_some() => return Err(names::blame(patch, error)),
+                            outcome => outcome?,
+                        },
+                    ));
+                }
                 Pending::Apply { patch, target, replacement } => {
                     let patch = patch.bind(py);
                     if patch.get().is_pending() {
                         let goal = Goal::AtTheEnd { patch, groups: self };
-                        place(replacement.bind(py), target.bind(py), patch.get().options(), goal)?;
+                        place(replacement.bind(py), target.bind(py), &patch.get().options(), goal)?;
                     }
                 }
                 Pending::Undo(patch) => {
-                    let patch = patch.get();
-                    if let Some(site) = patch.site(py)?.filter(|_| patch.is_active(py)) {
-                        undone.push((patch, patch.weak_replacement(py)?));
-                        with_site!(site, site => self.add(&site, Item::Remove(patch.rank())));
+                    for part in Patch::parts(patch.bind(py)) {
+                        let patch = part.get();
+                        if let Some(site) = patch.site(py)?.filter(|_| patch.is_active(py)) {
+                            let weak = patch.weak_replacement(py)?;
+                            with_site!(site, site => self.add(&site, Item::Remove(patch.rank())));
+                            undone.push((part, weak));
+                        }
                     }
                 }
             }
@@ -290,19 +341,44 @@ impl<'py> Groups<'py> {
         }
         changes.iter().try_for_each(|change| change.announce())?;
         // From here on no Python code runs until everything is in place.
-        if !changes.iter().all(|change| change.is_current()) {
+        if !changes.iter().all(|change| change.is_current())
+            || !named.iter().all(|(patch, _)| names::is_in_force(patch))
+        {
             return Ok(false);
         }
         for change in &mut changes {
             change.commit();
         }
-        let forgotten: Vec<_> =
-            undone.into_iter().map(|(patch, replacement)| patch.remember(replacement)).collect();
+        let forgotten: Vec<_> = undone
+            .iter_mut()
+            .map(|(patch, replacement)| patch.get().remember(replacement.take()))
+            .collect();
+        let gone: Vec<_> =
+            named.into_iter().map(|(patch, part)| names::register(patch, part)).collect();
         for change in &changes {
             change.settle();
         }
-        drop((changes, forgotten));
+        for pending in pending {
+            if let Pending::Undo(patch) = pending {
+                names::give_up(patch.bind(py));
+            }
+        }
+        drop((changes, forgotten, gone));
         Ok(true)
+    }
+
+    /// Adds a patch of what has the name that `patch` asks for, if it is there and has none.
+    fn add_part(
+        &mut self,
+        patch: &Bound<'py, Patch>,
+        replacement: &Bound<'py, PyAny>,
+        ran: Option<&str>,
+    ) -> Result<Option<Bound<'py, Patch>>, Error> {
+        let Some(Part { patch, target, options }) = names::part(patch, ran)? else {
+            return Ok(None);
+        };
+        let goal = Goal::AtTheEnd { patch: &patch, groups: self };
+        Ok(Some(place(replacement, &target, &options, goal)?))
     }
 
     /// Gives up the hooks of patches that did not come about.

@@ -27,6 +27,11 @@ mod _native {
     /// or property with one inside. `replacement` is any callable of the same kind (a coroutine
     /// function for a coroutine function, and so on).
     ///
+    /// `target` can also be a name, "package.module:Class.method". It imports nothing: if the module is
+    /// not there yet, the patch is pending, and is applied when the body of the module has run. So it
+    /// is again when the module is reloaded or imported anew, until it is undone. If the module has no
+    /// such function then, the import raises `PatchError`.
+    ///
     /// With another `how` it is a hook, and what lies below it goes on to be called:
     ///
     /// - "around": it is called with the original and then the arguments of the call, and its result is
@@ -48,8 +53,8 @@ mod _native {
     /// leaves that as it is.
     ///
     /// Raises `TypeError` for a target or a replacement that can never work, `ValueError` for an
-    /// unknown `how` or `scope`, `PatchError` if the interpreter or the state of the target does not
-    /// allow it, and whatever an audit hook for "hotpatch.apply" raises. Nothing has changed then.
+    /// unknown `how` or `scope` and a text that is no name, `PatchError` if the interpreter or the state
+    /// of the target does not allow it, and whatever an audit hook for "hotpatch.apply" raises. Nothing has changed then.
     #[pyfunction]
     #[pyo3(signature = (replacement = Given::Nothing, /, target = Given::Nothing, *, how = "replace",
                         scope = "process", order = 0, by = None, expect = None))]
@@ -93,9 +98,10 @@ mod _native {
         })
     }
 
-    /// List the active patches, in the order in which they were made.
+    /// List the patches that are in force, in the order in which they were made.
     ///
-    /// With `target` those of one function, with `by` those that were made by one author.
+    /// With `target` those of one function, with `by` those that were made by one author. Patches of
+    /// names are listed from the start, and while they wait their `pending` is true.
     ///
     /// Raises `TypeError` for a target that could not be patched.
     #[pyfunction]
