@@ -147,9 +147,9 @@ def hotpatch(
     leaves that as it is.
 
     Raises `TypeError` for a target or a replacement that can never work, `ValueError` for an
-    unknown `how` or `scope` and a text that is no name, `PatchError` if the interpreter or the state
-    of the target does not allow it, and whatever an audit hook for "hotpatch.apply" raises. Nothing
-    has changed then.
+    unknown `how` or `scope` and a text that is no name, `PatchError` if the interpreter or the
+    state of the target does not allow it, and whatever an audit hook for "hotpatch.apply" raises.
+    Nothing has changed then.
     """
 
 @overload

@@ -53,8 +53,9 @@ mod _native {
     /// leaves that as it is.
     ///
     /// Raises `TypeError` for a target or a replacement that can never work, `ValueError` for an
-    /// unknown `how` or `scope` and a text that is no name, `PatchError` if the interpreter or the state
-    /// of the target does not allow it, and whatever an audit hook for "hotpatch.apply" raises. Nothing has changed then.
+    /// unknown `how` or `scope` and a text that is no name, `PatchError` if the interpreter or the
+    /// state of the target does not allow it, and whatever an audit hook for "hotpatch.apply" raises.
+    /// Nothing has changed then.
     #[pyfunction]
     #[pyo3(signature = (replacement = Given::Nothing, /, target = Given::Nothing, *, how = "replace",
                         scope = "process", order = 0, by = None, expect = None))]
