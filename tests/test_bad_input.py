@@ -198,7 +198,6 @@ def test_patches_of_a_target_that_is_no_function_are_refused(
 NOT_CALLABLE: dict[str, Any] = {
     "None": None,
     "number": 5,
-    "string": "f",
     "module": math,
     "code": function.__code__,
     "property": property(lambda self: None),

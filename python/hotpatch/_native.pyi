@@ -39,7 +39,7 @@ class Patch(Generic[_P, _R]):
         """The function that changed, or None if it is gone or not imported yet."""
 
     @property
-    def replacement(self) -> Callable[..., Any] | None:
+    def replacement(self) -> Callable[..., Any] | str | None:
         """What the patch was made with, or None if it is gone.
 
         An undone patch does not keep it alive.
@@ -105,7 +105,7 @@ class Patch(Generic[_P, _R]):
 
 @overload
 def hotpatch(
-    replacement: Callable[..., Any],
+    replacement: Callable[..., Any] | str,
     /,
     target: _Descriptor | str,
     *,
@@ -119,7 +119,8 @@ def hotpatch(
 
     `target` is a function, written in Python or in C, or a bound method, classmethod, staticmethod
     or property with one inside. `replacement` is any callable of the same kind (a coroutine
-    function for a coroutine function, and so on).
+    function for a coroutine function, and so on), or source text: a `def`, or a unified diff of the
+    source text of the target. Text is compiled where the target stands, in its class.
 
     `target` can also be a name, "package.module:Class.method". It imports nothing: if the module is
     not there yet, the patch is pending, and is applied when the body of the module has run. So it
@@ -183,6 +184,18 @@ def hotpatch(
     target: Callable[_P, _R],
     *,
     how: Literal["before", "after", "error"],
+    scope: _Scope = "process",
+    order: int = 0,
+    by: str | None = None,
+    expect: str | None = None,
+) -> Patch[_P, _R]: ...
+@overload
+def hotpatch(
+    replacement: str,
+    /,
+    target: Callable[_P, _R],
+    *,
+    how: _How = "replace",
     scope: _Scope = "process",
     order: int = 0,
     by: str | None = None,

@@ -13,6 +13,7 @@ use crate::hook::{Hook, How, body_now};
 use crate::kind::Kind;
 use crate::lock;
 use crate::names;
+use crate::options::Options;
 use crate::patch::{Listed, Patch, plain};
 use crate::raw::builtin::StoredCallable;
 use crate::raw::frame::current_module;
@@ -20,66 +21,11 @@ use crate::raw::function::{self, Function};
 use crate::raw::{audit, layout};
 use crate::scope::{Reach, Scope};
 use crate::site::{AnySite, Site};
+use crate::source::{self, Place};
 use crate::target::{FunctionTarget, Target};
 use crate::trampoline;
 use crate::transaction::{Groups, Item, Made, Transaction};
 use crate::wrapper::Wrapper;
-
-/// What can be said about a patch besides its target and its replacement.
-#[derive(Default)]
-#[non_exhaustive]
-pub struct Options<'py> {
-    /// What it does with a call.
-    pub how: How,
-    /// Which calls it is for.
-    pub scope: Scope,
-    /// Patches of a higher order lie further out, and of those of one order the later ones.
-    pub order: i64,
-    /// Who patches. By default the `__name__` of the calling module.
-    pub by: Option<Bound<'py, PyString>>,
-    /// The source text that the target must have, or the digest of its code.
-    pub expect: Option<Bound<'py, PyString>>,
-    /// Where it is in force, if that was found out before.
-    pub(crate) reach: Option<Reach>,
-    /// It is one of hotpatch's own, and is not listed.
-    pub(crate) is_hidden: bool,
-}
-
-impl<'py> Options<'py> {
-    /// The defaults.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Says what the patch does with a call.
-    #[must_use]
-    pub fn how(mut self, how: How) -> Self {
-        self.how = how;
-        self
-    }
-
-    /// Says which calls the patch is for.
-    #[must_use]
-    pub fn scope(mut self, scope: Scope) -> Self {
-        self.scope = scope;
-        self
-    }
-
-    /// Says how far out the patch lies.
-    #[must_use]
-    pub fn order(mut self, order: i64) -> Self {
-        self.order = order;
-        self
-    }
-
-    /// Says who patches.
-    #[must_use]
-    pub fn by(mut self, by: Bound<'py, PyString>) -> Self {
-        self.by = Some(by);
-        self
-    }
-}
 
 /// What the target is going to do, in the form of a function that does it.
 struct Replacement<'py> {
@@ -198,8 +144,14 @@ pub(crate) fn place<'py>(
     options: &Options<'py>,
     goal: Goal<'_, 'py>,
 ) -> Result<Bound<'py, Patch>, Error> {
-    match Target::resolve(target)? {
+    let resolved = Target::resolve(target)?;
+    let made = defined(replacement, &resolved, options.how)?;
+    let replacement = &made;
+    match resolved {
         Target::Function(target) => {
+            if source::is_patch(replacement) {
+                return put(&target.function, replacement, replacement, options, goal);
+            }
             if options.how != How::Replace {
                 return hook(&target.function, replacement, options, goal);
             }
@@ -227,6 +179,9 @@ pub(crate) fn place<'py>(
             lead_to(&method, replacement, options, goal)
         }
         Target::Wrapper(wrapper) => {
+            if source::is_patch(replacement) {
+                return put(&wrapper, replacement, replacement, options, goal);
+            }
             if options.how != How::Replace {
                 return hook(&wrapper, replacement, options, goal);
             }
@@ -245,6 +200,41 @@ pub(crate) fn place<'py>(
             install(&wrapper, replacement, Source::Replacement(&make_body), options, goal)
         }
     }
+}
+
+/// What a replacement is that is given as source text. A diff stays what it is.
+fn defined<'py>(
+    replacement: &Bound<'py, PyAny>,
+    target: &Target<'py>,
+    how: How,
+) -> Result<Bound<'py, PyAny>, Error> {
+    let Ok(text) = replacement.cast::<PyString>() else {
+        return Ok(replacement.clone());
+    };
+    let is_hook = how != How::Replace;
+    let (function, base) = match target {
+        Target::Function(target) => {
+            let base = target.function.with_stack(|stack| stack.base(text.py()));
+            (target.function.clone(), base.map_or_else(|| target.function.body(), Ok)?)
+        }
+        Target::Wrapper(wrapper) => {
+            let base = wrapper.with_stack(|stack| stack.base(text.py()));
+            let base = base.map_or_else(|| wrapper.body(), Ok)?;
+            wrapper.python(&base)?.ok_or_else(|| source::not_python(wrapper.as_any()))?
+        }
+        Target::Builtin(builtin) => return Err(source::not_python(builtin.as_any())),
+        Target::Method(method) => return Err(source::not_python(method.as_any())),
+    };
+    if !source::is_patch(replacement) {
+        return Place::of(function, base)?.define(text, is_hook);
+    }
+    if is_hook {
+        return Err(Error::argument(format!(
+            "a diff of {} cannot be a hook; leave out how=, or pass a function",
+            describe(function.as_any())
+        )));
+    }
+    Ok(replacement.clone())
 }
 
 /// Leads the calls of something written in C to what `replacement` does now.
@@ -325,7 +315,10 @@ pub(crate) fn frozen<'py>(replacement: &Bound<'py, PyAny>) -> Result<Bound<'py, 
 
 /// A Python function that does what a call of `replacement` does now. Being a function, it can go while it
 /// runs: `functools` only borrows what it calls (`partial_vectorcall`, Modules/_functoolsmodule.c, 3.10).
-fn as_function<'py>(replacement: &Bound<'py, PyAny>, kind: Kind) -> Result<Function<'py>, Error> {
+pub(crate) fn as_function<'py>(
+    replacement: &Bound<'py, PyAny>,
+    kind: Kind,
+) -> Result<Function<'py>, Error> {
     let callable = frozen(replacement)?;
     if let Some(function) = Function::new(&callable) {
         // What another patch has installed is not ours alone.
@@ -354,6 +347,9 @@ pub(crate) fn check_replacement(
 ) -> Result<(), Error> {
     if replacement.is_callable() {
         return Ok(());
+    }
+    if let Ok(text) = replacement.cast::<PyString>() {
+        return source::check(text);
     }
     Err(Error::argument(format!(
         "cannot replace {} by {}: it is not callable; pass a function or another callable",
@@ -389,10 +385,15 @@ fn install<'py, S: Site<'py>>(
     let listed = if options.is_hidden { Listed::Not } else { Listed::Itself };
     let patch = Patch::new(site.reference()?, options, by, listed)?;
     let edits = [Edit::Add(Addition { patch: &patch, replacement, source })];
+    let transaction = Transaction::current(py)?.filter(|_| !options.is_hidden);
+    // In a block, a diff may need another that is to be applied before.
+    let is_for_later = transaction.is_some() && source::is_patch(replacement);
     loop {
         let mut change = Change::new(site.clone());
-        change.prepare(&edits)?;
-        if let Some(transaction) = Transaction::current(py)?.filter(|_| !options.is_hidden) {
+        if !is_for_later {
+            change.prepare(&edits)?;
+        }
+        if let Some(transaction) = &transaction {
             transaction.get().apply(&patch, named, replacement);
             return Ok(patch);
         }

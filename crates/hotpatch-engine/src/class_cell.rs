@@ -51,6 +51,20 @@ fn position<'py>(body: &Body<'py>) -> PyResult<Option<(usize, Bound<'py, PyTuple
     Ok(None)
 }
 
+/// The class that a function is a method of. `base` is what it does unpatched.
+pub(crate) fn class_for<'py>(
+    function: &Function<'py>,
+    base: &Body<'py>,
+) -> PyResult<Option<Bound<'py, PyType>>> {
+    if let Some((index, cells)) = position(base)?
+        && let Ok(class) = cells.get_item(index)?.getattr("cell_contents")
+        && let Ok(class) = class.cast_into::<PyType>()
+    {
+        return Ok(Some(class));
+    }
+    class_of(&FunctionTarget { function: function.clone(), receiver: None })
+}
+
 /// The class that the target is a method of.
 fn class_of<'py>(target: &FunctionTarget<'py>) -> PyResult<Option<Bound<'py, PyType>>> {
     let function = &target.function;

@@ -65,12 +65,59 @@ pub(crate) fn check(function: &Function<'_>, expect: &Bound<'_, PyString>) -> Re
         Err(error) => return Err(error.into()),
     };
     if tree(&source.cast_into().map_err(PyErr::from)?)?.eq(expected)? {
-        return Ok(());
+        return check_source(function.as_any(), &code);
     }
     Err(Error::patch(format!(
         "{target} is not what this patch was made for: its source text is another than the expected \
          one; look at what it does now, and expect that"
     )))
+}
+
+/// Fails unless the source text that `inspect` finds for `code` is what was compiled: somebody may have
+/// edited the file, or installed another version, after it was imported.
+pub(crate) fn check_source(
+    target: &Bound<'_, PyAny>,
+    code: &Bound<'_, PyAny>,
+) -> Result<(), Error> {
+    let py = code.py();
+    let file: String = code.getattr("co_filename")?.extract()?;
+    if file.starts_with("<hotpatch ") {
+        return Ok(());
+    }
+    let lines = py.import("linecache")?.call_method1("getlines", (&file,))?;
+    let text = PyString::new(py, "").call_method1("join", (lines,))?;
+    let compile = py.import("builtins")?.getattr("compile")?;
+    let compiled = match compile.call1((text, &file, "exec", 0, true)) {
+        Err(error) if error.is_instance_of::<PySyntaxError>(py) => None,
+        outcome => Some(outcome?),
+    };
+    let wanted = (code.getattr("co_firstlineno")?, digest(code)?);
+    if let Some(module) = compiled
+        && has_code(&module, &wanted)?
+    {
+        return Ok(());
+    }
+    Err(Error::patch(format!(
+        "the source text of {} in {file} is not what runs: the file has changed since it was imported, or \
+         something else has compiled it; expect the digest of its code, {}, and replace it by a function \
+         or by a whole source text",
+        describe(target),
+        wanted.1
+    )))
+}
+
+/// Whether a code object, or one in it, begins in a line and has a digest.
+fn has_code<'py>(code: &Bound<'py, PyAny>, wanted: &(Bound<'py, PyAny>, String)) -> PyResult<bool> {
+    if code.getattr("co_firstlineno")?.eq(&wanted.0)? && digest(code)? == wanted.1 {
+        return Ok(true);
+    }
+    for constant in code.getattr("co_consts")?.try_iter()? {
+        let constant = constant?;
+        if constant.is_instance_of::<PyCode>() && has_code(&constant, wanted)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The syntax tree of a text, which can stand at any depth, without places and comments.
@@ -92,7 +139,7 @@ fn tree<'py>(text: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
 }
 
 /// A text that is the same for code that does the same, with the same version of CPython.
-fn digest(code: &Bound<'_, PyAny>) -> PyResult<String> {
+pub(crate) fn digest(code: &Bound<'_, PyAny>) -> PyResult<String> {
     let mut text = String::new();
     describe_code(code, &mut text)?;
     let data = PyBytes::new(code.py(), text.as_bytes());

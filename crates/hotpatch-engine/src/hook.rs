@@ -4,15 +4,19 @@ use std::fmt;
 
 use pyo3::exceptions::PySyntaxError;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
+use crate::apply::as_function;
 use crate::error::{Error, describe};
 use crate::kind::Kind;
+use crate::raw::function::Function;
 use crate::scope::Reach;
 use crate::signature::{
     KEYWORD_ONLY, POSITIONAL_ONLY, Parameter, Signature, VAR_KEYWORD, VAR_POSITIONAL,
     takes_positional,
 };
 use crate::site::{Body, Site, Stored as _};
+use crate::source::{self, Place};
 use crate::trampoline::{self, Shape};
 
 /// What a patch does with a call of its target.
@@ -163,10 +167,17 @@ impl Hook {
         base: &Body<'py, S>,
     ) -> Result<Body<'py, S>, Error> {
         let py = original.py();
+        let mut callable = self.callable.bind(py).clone();
+        if let Ok(diff) = callable.cast::<PyString>() {
+            let function = patched(site, diff, base, below)?;
+            if self.reach.is_none() {
+                return Ok(site.replaced_by(&function, below)?);
+            }
+            callable = function.as_any().clone();
+        }
         let make = |mut signature: Signature<'py>| -> Result<Body<'py, S>, Error> {
             let mut observed = String::new();
-            let callable = self.callable.bind(py);
-            if self.how == How::Replace && !signature.is_that_of(callable)? {
+            if self.how == How::Replace && !signature.is_that_of(&callable)? {
                 signature = Signature { globals: signature.globals, ..Signature::anything() };
             }
             if self.how.is_observer() {
@@ -241,6 +252,24 @@ impl Hook {
             Some(own) => write_arguments(&own, known),
             None => Ok(trampoline::arguments(known).join(", ")),
         }))
+    }
+}
+
+/// What `below` says, with a diff applied to its source text. `base` is what `site` does unpatched.
+fn patched<'py, S: Site<'py>>(
+    site: &S,
+    diff: &Bound<'py, PyString>,
+    base: &Body<'py, S>,
+    below: &Body<'py, S>,
+) -> Result<Function<'py>, Error> {
+    match (site.python(base)?, site.python(below)?) {
+        (Some((function, base)), Some((_, below))) => {
+            let made = Place::of(function, base)?.patched(diff, &below)?;
+            let kind = Kind::of_target(site.as_any())?;
+            kind.check(site.as_any(), &made)?;
+            as_function(&made, kind)
+        }
+        _ => Err(source::not_python(site.as_any())),
     }
 }
 

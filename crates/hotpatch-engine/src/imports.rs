@@ -17,10 +17,11 @@ use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
 use pyo3::types::{PyDict, PyModule, PyTuple};
 
-use crate::apply::{Options, apply};
+use crate::apply::apply;
 use crate::error::Error;
 use crate::hook::How;
 use crate::names;
+use crate::options::Options;
 use crate::patch::Patch;
 
 /// The hooks, while they are in place.

@@ -10,10 +10,11 @@ use pyo3::exceptions::{PyException, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyString, PyWeakrefReference};
 
-use crate::apply::{Options, author, check_expected, check_replacement};
+use crate::apply::{author, check_expected, check_replacement};
 use crate::change;
 use crate::error::{Error, PatchError, describe};
 use crate::imports;
+use crate::options::Options;
 use crate::patch::{Listed, Patch, Reference, weakly};
 use crate::raw::audit;
 use crate::scope::Reach;

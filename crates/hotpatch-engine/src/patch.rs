@@ -6,11 +6,11 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyWeakrefMethods, PyWeakrefReference};
 
-use crate::apply::Options;
 use crate::change::{Change, Edit};
 use crate::error::{Error, describe};
 use crate::hook::How;
 use crate::names::{self, Name};
+use crate::options::Options;
 use crate::raw::audit;
 use crate::raw::frame::Place;
 use crate::scope::Scope;
@@ -208,12 +208,13 @@ impl Patch {
         if !self.active.load(Ordering::Relaxed) || transaction.get().undoes(this) {
             return Ok(());
         }
-        let mut change = Change::new(site.clone());
-        change.prepare(&[Edit::Remove(self.rank())])?;
-        if let Some(replacement) = change.replacement() {
-            let by = self.by.bind(this.py());
-            audit::raise(c"hotpatch.undo", site.as_any(), replacement, by)?;
-        }
+        // What lies above can need it now, and not at the end of the block.
+        let py = this.py();
+        let found = site.with_stack(|stack| {
+            stack.replacement(py, self.rank()).filter(|_| stack.is_installed(site))
+        });
+        let replacement = found.flatten().ok_or_else(|| changed_by_others(site.as_any()))?;
+        audit::raise(c"hotpatch.undo", site.as_any(), &replacement, self.by.bind(py))?;
         transaction.get().undo(this);
         Ok(())
     }

@@ -6,7 +6,7 @@ use pyo3::types::{PyTuple, PyWeakrefReference};
 use crate::bypassed;
 use crate::patch::Reference;
 use crate::raw::builtin::Builtin;
-use crate::raw::function::Function;
+use crate::raw::function::{self, Function};
 use crate::raw::method::{self, Method};
 use crate::signature::Signature;
 use crate::stack::Stack;
@@ -119,6 +119,24 @@ pub(crate) trait Site<'py>: Clone + 'py {
         function: &Function<'py>,
         below: &Body<'py, Self>,
     ) -> PyResult<Body<'py, Self>>;
+
+    /// What it does to do the same as `function`, which is of its kind, instead of what `below` says.
+    fn replaced_by(
+        &self,
+        function: &Function<'py>,
+        below: &Body<'py, Self>,
+    ) -> PyResult<Body<'py, Self>> {
+        self.calling(function, below)
+    }
+
+    /// The Python function that runs while it does what `body` says, and what that does.
+    fn python(
+        &self,
+        body: &Body<'py, Self>,
+    ) -> PyResult<Option<(Function<'py>, function::Body<'py>)>> {
+        let _ = body;
+        Ok(None) // it is written in C
+    }
 
     /// Makes another object with the identity of this one, which does what `body` says.
     fn twin(&self, body: Body<'py, Self>) -> PyResult<Self>;

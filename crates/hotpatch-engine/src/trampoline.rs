@@ -17,7 +17,7 @@ use pyo3::types::{PyDict, PyTuple};
 use crate::hook::How;
 use crate::kind::{CO_ITERABLE_COROUTINE, Kind};
 use crate::raw::code::{self, flags};
-use crate::raw::function::Function;
+use crate::raw::function::{Body, Function};
 use crate::raw::method::Method;
 use crate::signature::{
     KEYWORD_ONLY, POSITIONAL_ONLY, Parameter, Signature, VAR_KEYWORD, VAR_POSITIONAL,
@@ -309,6 +309,31 @@ except {stop}:
     text.lines().map(str::to_owned).collect()
 }
 
+/// The code below the hooks of a body, if none of them hides it.
+pub(crate) fn innermost<'py>(body: &Body<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let mut body = body.clone();
+    loop {
+        let Some(code) = body.code().cloned() else {
+            return Ok(None);
+        };
+        let file: String = code.getattr("co_filename")?.extract()?;
+        let number = file.strip_prefix("<hotpatch ").and_then(|rest| rest.strip_suffix('>'));
+        if number.is_none_or(|number| number.parse::<usize>().is_err()) {
+            return Ok(Some(code));
+        }
+        let names: Vec<String> = code.getattr("co_freevars")?.extract()?;
+        let index = names.iter().position(|name| name.trim_start_matches('_') == "original");
+        let Some((index, cells)) = index.zip(body.closure()) else {
+            return Ok(None);
+        };
+        let original = cells.get_item(index)?.getattr("cell_contents")?;
+        let Some(original) = Function::new(&original) else {
+            return Ok(None);
+        };
+        body = original.body()?;
+    }
+}
+
 /// The code object of a function that makes functions of this shape.
 fn maker(py: Python<'_>, shape: Shape) -> PyResult<Bound<'_, PyAny>> {
     let (known, count) = {
@@ -328,15 +353,21 @@ fn maker(py: Python<'_>, shape: Shape) -> PyResult<Bound<'_, PyAny>> {
     if shape.kind == Kind::IterableCoroutine {
         code = with_iterable_coroutines(&code)?;
     }
-    show_in_tracebacks(py, &file, &source)?;
+    show_in_tracebacks(py, &file, &source, 1)?;
     let mut makers = MAKERS.lock().unwrap_or_else(PoisonError::into_inner);
     makers.get_or_insert_default().insert(shape, code.clone().unbind());
     Ok(code)
 }
 
-/// Lets tracebacks and debuggers find the lines of a generated function.
-fn show_in_tracebacks(py: Python<'_>, file: &str, source: &str) -> PyResult<()> {
-    let lines: Vec<String> = source.lines().map(|line| format!("{line}\n")).collect();
+/// Lets tracebacks and debuggers find the lines of a text that is in no file, the first by this number.
+pub(crate) fn show_in_tracebacks(
+    py: Python<'_>,
+    file: &str,
+    source: &str,
+    first: usize,
+) -> PyResult<()> {
+    let above = std::iter::repeat_n("\n".to_owned(), first - 1);
+    let lines: Vec<String> = above.chain(source.lines().map(|line| format!("{line}\n"))).collect();
     // Without a time of modification the entry stays (`checkcache`, Lib/linecache.py, 3.10 to 3.15).
     let entry = (source.len(), py.None(), lines, file);
     py.import("linecache")?.getattr("cache")?.set_item(file, entry)

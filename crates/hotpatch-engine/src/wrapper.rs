@@ -16,7 +16,7 @@ use crate::called::partial_field;
 use crate::farewell;
 use crate::holder::{Held, Holder, Stack, forget, holder_at, patched};
 use crate::raw::attributes::attributes_of;
-use crate::raw::function::Function;
+use crate::raw::function::{Body, Function};
 use crate::raw::lru_cache;
 use crate::signature::Signature;
 use crate::site::{self, Install as _, Site, Stored};
@@ -306,6 +306,13 @@ impl<'py> Site<'py> for Wrapper<'py> {
     fn calling(&self, function: &Function<'py>, below: &Fields<'py>) -> PyResult<Fields<'py>> {
         let wrapped = below[1].as_ref().filter(|_| self.kind == Kind::Cache);
         self.led_to(function, wrapped.unwrap_or(function.as_any()))
+    }
+
+    fn python(&self, body: &Fields<'py>) -> PyResult<Option<(Function<'py>, Body<'py>)>> {
+        match body[0].as_ref().and_then(Function::new) {
+            Some(function) => Ok(Some((function.clone(), function.body()?))),
+            None => Ok(None),
+        }
     }
 
     /// A cache has one of its own, with the same settings.

@@ -25,7 +25,8 @@ mod _native {
     ///
     /// `target` is a function, written in Python or in C, or a bound method, classmethod, staticmethod
     /// or property with one inside. `replacement` is any callable of the same kind (a coroutine
-    /// function for a coroutine function, and so on).
+    /// function for a coroutine function, and so on), or source text: a `def`, or a unified diff of the
+    /// source text of the target. Text is compiled where the target stands, in its class.
     ///
     /// `target` can also be a name, "package.module:Class.method". It imports nothing: if the module is
     /// not there yet, the patch is pending, and is applied when the body of the module has run. So it

@@ -354,6 +354,16 @@ impl<'py> Site<'py> for Function<'py> {
         Ok(body)
     }
 
+    fn replaced_by(&self, function: &Self, _: &Body<'py>) -> PyResult<Body<'py>> {
+        let mut body = function.body()?;
+        body.detach()?;
+        Ok(body)
+    }
+
+    fn python(&self, body: &Body<'py>) -> PyResult<Option<(Self, Body<'py>)>> {
+        Ok(Some((self.clone(), body.clone())))
+    }
+
     fn twin(&self, body: Body<'py>) -> PyResult<Self> {
         let py = self.0.py();
         self.0.getattr(pyo3::intern!(py, "__dict__"))?; // made when first asked for: share it
