@@ -1,5 +1,7 @@
 """Swap a method for one that calls `super()`; objects and callbacks that exist see the change."""
 
+from typing import Any
+
 from hotpatch import hotpatch
 
 
@@ -25,7 +27,8 @@ class WithFee(Account):
 savings = Savings(100)
 withdraw = savings.withdraw  # a bound method, as a callback would hold it
 print("before:", withdraw(10))
-with hotpatch(WithFee.withdraw, Savings.withdraw) as patch:
+replacement: Any = WithFee.withdraw  # its `self` has another type
+with hotpatch(replacement, Savings.withdraw) as patch:
     print("patched:", withdraw(10))
     print("original:", patch.original(savings, 10))
 print("undone:", withdraw(10))

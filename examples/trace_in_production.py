@@ -8,9 +8,9 @@ from hotpatch import hotpatch, patches
 encode = json.dumps  # some part of the program took this reference long ago
 
 
-def traced(value: Any, **options: Any) -> str:
-    text: str = below.original(value, **options)
-    print(f"json.dumps({value!r}) -> {len(text)} characters")
+def traced(obj: Any, **options: Any) -> str:
+    text: str = below.original(obj, **options)
+    print(f"json.dumps({obj!r}) -> {len(text)} characters")
     return text
 
 

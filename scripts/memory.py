@@ -24,9 +24,9 @@ def resident() -> int:
     return pages * 4096
 
 
-def elsewhere() -> Callable[[int], int]:
+def elsewhere() -> Callable[..., int]:
     """Make a replacement with globals of its own, free variables and keyword defaults."""
-    namespace: dict[str, Callable[[int], int]] = {}
+    namespace: dict[str, Callable[..., int]] = {}
     source = """
 def make(shift, scale):
     def replacement(value, *, offset=1):
@@ -43,9 +43,11 @@ def target(value: int) -> int:
 
 
 def rounds(times: int) -> None:
-    simple: Callable[[int], int] = lambda value: -value  # noqa: E731
+    simple: Callable[..., int] = lambda value: -value  # noqa: E731
     # A builtin is called through a generated function, whose making takes 50 times as long.
-    for replacement, share in ((simple, 0.6), (elsewhere(), 0.39), (abs, 0.01)):
+    replacements: list[tuple[Callable[..., int], float]]
+    replacements = [(simple, 0.6), (elsewhere(), 0.39), (abs, 0.01)]
+    for replacement, share in replacements:
         for _ in range(int(times * share / 2)):
             hotpatch(replacement, target).undo()
         for _ in range(int(times * share / 4)):

@@ -203,7 +203,7 @@ def test_builtins_of_the_standard_library(target: Function, arguments: tuple[Any
 
 
 def test_a_builtin_of_this_extension_can_be_patched() -> None:
-    with hotpatch(lambda *arguments, **keywords: "patched", patches):
+    with hotpatch(lambda *arguments, **keywords: "patched", typed(patches)):
         assert str(patches()) == "patched"
     assert isinstance(patches(), list)
 
@@ -268,7 +268,7 @@ def test_patches_do_not_stand_on_what_may_be_patched(target: Function) -> None:
     class Shape:
         """Its signature is like no other, so that a function must be generated."""
 
-        def __call__(self, one: int = 1, *, two: str = "shape") -> object:
+        def __call__(self, one: int = 1, *, two: str = "shape") -> Any:
             return one, two
 
     with hotpatch(fails, target), hotpatch(Shape(), function):

@@ -31,7 +31,7 @@ def typed(value: object) -> Any:
     return value
 
 
-def new(*args: object, **kwargs: object) -> object:
+def new(*args: object, **kwargs: object) -> Any:
     return "new", args, kwargs
 
 
@@ -51,7 +51,7 @@ def test_a_method_changes_for_all_objects_however_it_is_reached() -> None:
         assert [*map(one.get, [1])] == [("new", 1)]
         assert vars(dict)["get"].__get__(one)(1) == ("new", 1)
         bound_while = one.get
-        assert patch.original(one, 1) == 2
+        assert typed(patch.original)(one, 1) == 2
         assert type(patch.original) is types.MethodDescriptorType
     assert one.get(1) == other.get(1) == bound_before(1) == bound_while(1) == 2
 
@@ -289,7 +289,7 @@ def test_many_patches_and_undos_keep_no_memory() -> None:
 
     def rounds(times: int) -> None:
         for _ in range(times):
-            hotpatch(str, str.upper).undo()
+            hotpatch(typed(str), str.upper).undo()
             hotpatch(str, text.lower).undo()
 
     rounds(500)

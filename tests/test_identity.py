@@ -122,7 +122,7 @@ def test_it_is_pickled_by_its_name(protocol: int, new: Any) -> None:
 
 def test_a_method_is_pickled_by_its_name() -> None:
     service = Service()
-    with hotpatch(lambda self: "patched", Service.method):
+    with hotpatch(lambda self, *_, **__: "patched", Service.method):
         loaded = pickle.loads(pickle.dumps(service.method))
         assert loaded() == "patched"
         assert pickle.loads(pickle.dumps(Service.method)) is Service.method
@@ -190,7 +190,8 @@ def test_the_signature_follows_the_stack() -> None:
 
 
 def test_the_signature_of_a_bound_method_leaves_out_self() -> None:
-    with hotpatch(lambda self, z: z, Service.method):
+    shorter: Any = lambda self, z: z  # noqa: E731
+    with hotpatch(shorter, Service.method):
         assert signature_of(Service().method) == "(z)"
         assert signature_of(Service.method) == "(self, z)"
 
@@ -270,6 +271,6 @@ def test_the_original_has_the_identity_of_the_target() -> None:
 def test_a_method_keeps_its_identity() -> None:
     service = Service()
     before = service.method, hash(service.method), Service.method.__qualname__
-    with hotpatch(lambda self: "patched", Service.method):
+    with hotpatch(lambda self, *_, **__: "patched", Service.method):
         assert service.method() == "patched"  # type: ignore[call-arg]
         assert (service.method, hash(service.method), Service.method.__qualname__) == before

@@ -264,7 +264,7 @@ def test_cancelling_a_task_reaches_the_coroutine_that_is_called() -> None:
 
 def test_a_generator_that_yields_when_it_is_closed_is_complained_of() -> None:
     class Service:
-        def items(self) -> Iterator[int]:
+        def items(self) -> Generator[int, None, None]:
             try:
                 yield 1
             except GeneratorExit:

@@ -270,13 +270,13 @@ def test_super_in_each_kind_of_method() -> None:
             yield "old"
 
     class Other:
-        def generate(self) -> Iterator[str]:
+        def generate(self: Any) -> Iterator[str]:
             yield super().method()
 
-        async def wait(self) -> str:
+        async def wait(self: Any) -> str:
             return super().method()
 
-        async def generate_async(self) -> AsyncIterator[str]:
+        async def generate_async(self: Any) -> AsyncIterator[str]:
             yield super().method()
 
     async def collect() -> list[str]:
@@ -301,7 +301,7 @@ def test_super_in_new_and_in_init_subclass() -> None:
             raise AssertionError
 
     class Other:
-        def __new__(cls) -> Any:
+        def __new__(cls: Any) -> Any:
             made: Any = super().__new__(cls)
             made.by = "Other"
             return made
@@ -325,7 +325,7 @@ def test_super_in_a_metaclass() -> None:
             return "old"
 
     class Other(type):
-        def __call__(cls) -> Any:
+        def __call__(cls: Any) -> Any:
             return "new", super().__call__()
 
     class Made(metaclass=Meta):

@@ -18,7 +18,7 @@ class Base:
 class Unrelated:
     """The class that the replacement is written in: neither a base nor a subclass."""
 
-    def method(self) -> str:
+    def method(self: object) -> str:
         return f"new, in {__class__.__name__}, {super().method()}"
 
 
@@ -108,7 +108,7 @@ def test_a_replacement_from_a_class_that_is_being_made_means_the_target() -> Non
             return "old"
 
     class Other:
-        def method(self) -> str:
+        def method(self: Any) -> str:
             return "new, " + super().method()
 
         with hotpatch(method, Target.method):
@@ -119,7 +119,7 @@ def test_a_replacement_from_a_class_that_is_being_made_means_the_target() -> Non
 
 def test_a_patched_method_as_a_replacement_means_the_class_of_its_new_target() -> None:
     class First(Base):
-        def method(self) -> str:
+        def method(self: Any) -> str:
             return "First, " + super().method()
 
     class Second(Base):

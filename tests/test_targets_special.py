@@ -130,7 +130,7 @@ def test_a_method_of_a_metaclass_is_a_target() -> None:
         pass
 
     make: Any = Made
-    with hotpatch(lambda cls: f"new {cls.__name__}", Meta.__call__):
+    with hotpatch(lambda cls, *arguments: f"new {cls.__name__}", Meta.__call__):
         assert make() == "new Made"
     assert make() == "old"
 
@@ -181,7 +181,7 @@ class Point:
 
 
 def test_the_methods_that_dataclass_writes_are_targets() -> None:
-    def init(self: Any, x: int) -> None:
+    def init(self: Any, x: int, y: int = 1) -> None:
         self.x, self.y = x, -x
 
     before = repr(Point(3))
@@ -255,7 +255,8 @@ def test_a_context_manager_made_from_a_generator_is_a_target() -> None:
     def new_inside() -> Iterator[str]:
         yield "new inside"
 
-    with hotpatch(lambda: contextlib.nullcontext("new"), opened), opened() as word:
+    null: Any = contextlib.nullcontext("new")
+    with hotpatch(lambda: null, opened), opened() as word:
         assert word == "new"
     with hotpatch(new_inside, opened.__wrapped__), opened() as word:  # type: ignore[attr-defined]
         assert word == "new inside"

@@ -1,26 +1,35 @@
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager
-from functools import cached_property, partialmethod
+from functools import _lru_cache_wrapper, cached_property, partialmethod
 from types import GenericAlias, TracebackType
-from typing import Any, Concatenate, Generic, Literal, TypeAlias, final, overload
+from typing import Any, Concatenate, Generic, Literal, Protocol, TypeAlias, final, overload
 
-from typing_extensions import ParamSpec, Self, TypeVar
+from typing_extensions import Never, ParamSpec, Self, TypeVar
 
 __all__ = ["Patch", "PatchError", "atomic", "hotpatch", "lock", "patches"]
 
 _P = ParamSpec("_P", default=...)
 _R = TypeVar("_R", default=Any)
 _F = TypeVar("_F", bound=Callable[..., Any])
+_Result = TypeVar("_Result")
+_Result_contra = TypeVar("_Result_contra", contravariant=True)
+_Iterator = TypeVar("_Iterator", bound=Iterator[Any] | AsyncIterator[Any])
 _Scope: TypeAlias = Literal["process", "context", "thread"]
 _How: TypeAlias = Literal["replace", "around", "before", "after", "error"]
-# What has a function inside, and is not called itself.
-_Descriptor: TypeAlias = (
-    classmethod[Any, Any, Any]
+# What has a function inside, whose parameters its type does not tell; or names one.
+_Holder: TypeAlias = (
+    str
+    | classmethod[Any, Any, Any]
     | staticmethod[..., Any]
     | property
     | cached_property[Any]
     | partialmethod[Any]
+    | _lru_cache_wrapper[Any]
 )
+
+# Not a Callable with Concatenate, with which mypy infers no lambda.
+class _Observer(Protocol[_Result_contra]):
+    def __call__(self, result: _Result_contra, /, *args: Any, **kwargs: Any) -> object: ...
 
 class PatchError(RuntimeError):
     """A patch cannot be applied or undone as things are; nothing was changed."""
@@ -35,7 +44,7 @@ class Patch(Generic[_P, _R]):
     """
 
     @property
-    def target(self) -> Callable[..., Any] | None:
+    def target(self) -> Callable[_P, _R] | None:
         """The function that changed, or None if it is gone or not imported yet."""
 
     @property
@@ -107,7 +116,7 @@ class Patch(Generic[_P, _R]):
 def hotpatch(
     replacement: Callable[..., Any] | str,
     /,
-    target: _Descriptor | str,
+    target: _Holder,
     *,
     how: _How = "replace",
     scope: _Scope = "process",
@@ -153,13 +162,40 @@ def hotpatch(
     Nothing has changed then.
     """
 
+# It is the union that has mypy take _P and _R from the target, and only then see the replacement.
 @overload
 def hotpatch(
-    replacement: Callable[..., Any],
+    replacement: Callable[_P, _R] | Callable[_P, Never] | str,
     /,
     target: Callable[_P, _R],
     *,
     how: Literal["replace"] = "replace",
+    scope: _Scope = "process",
+    order: int = 0,
+    by: str | None = None,
+    expect: str | None = None,
+) -> Patch[_P, _R]: ...
+
+# The target is a bound method: what changes is the function inside, which has one parameter more.
+@overload
+def hotpatch(
+    replacement: Callable[Concatenate[Any, _P], _R] | Callable[Concatenate[Any, _P], Never] | str,
+    /,
+    target: Callable[_P, _R],
+    *,
+    how: Literal["replace"] = "replace",
+    scope: _Scope = "process",
+    order: int = 0,
+    by: str | None = None,
+    expect: str | None = None,
+) -> Patch[Concatenate[Any, _P], _R]: ...
+@overload
+def hotpatch(
+    replacement: str,
+    /,
+    target: Callable[_P, _R],
+    *,
+    how: Literal["around", "before", "after", "error"],
     scope: _Scope = "process",
     order: int = 0,
     by: str | None = None,
@@ -179,11 +215,23 @@ def hotpatch(
 ) -> Patch[_P, _R]: ...
 @overload
 def hotpatch(
+    replacement: Callable[Concatenate[Callable[Concatenate[Any, _P], _R], Any, _P], _R] | str,
+    /,
+    target: Callable[_P, _R],
+    *,
+    how: Literal["around"],
+    scope: _Scope = "process",
+    order: int = 0,
+    by: str | None = None,
+    expect: str | None = None,
+) -> Patch[Concatenate[Any, _P], _R]: ...
+@overload
+def hotpatch(
     replacement: Callable[..., object],
     /,
     target: Callable[_P, _R],
     *,
-    how: Literal["before", "after", "error"],
+    how: Literal["before"],
     scope: _Scope = "process",
     order: int = 0,
     by: str | None = None,
@@ -191,11 +239,11 @@ def hotpatch(
 ) -> Patch[_P, _R]: ...
 @overload
 def hotpatch(
-    replacement: str,
+    replacement: _Observer[Exception],
     /,
     target: Callable[_P, _R],
     *,
-    how: _How = "replace",
+    how: Literal["error"],
     scope: _Scope = "process",
     order: int = 0,
     by: str | None = None,
@@ -203,8 +251,44 @@ def hotpatch(
 ) -> Patch[_P, _R]: ...
 @overload
 def hotpatch(
+    replacement: _Observer[_R],
+    /,
+    target: Callable[_P, _R],
     *,
-    target: Callable[..., Any] | _Descriptor | str = ...,
+    how: Literal["after"],
+    scope: _Scope = "process",
+    order: int = 0,
+    by: str | None = None,
+    expect: str | None = None,
+) -> Patch[_P, _R]: ...
+@overload
+def hotpatch(
+    replacement: _Observer[_Result],
+    /,
+    target: Callable[_P, Coroutine[Any, Any, _Result]],
+    *,
+    how: Literal["after"],
+    scope: _Scope = "process",
+    order: int = 0,
+    by: str | None = None,
+    expect: str | None = None,
+) -> Patch[_P, Coroutine[Any, Any, _Result]]: ...
+@overload
+def hotpatch(
+    replacement: _Observer[Any],
+    /,
+    target: Callable[_P, _Iterator],
+    *,
+    how: Literal["after"],
+    scope: _Scope = "process",
+    order: int = 0,
+    by: str | None = None,
+    expect: str | None = None,
+) -> Patch[_P, _Iterator]: ...
+@overload
+def hotpatch(
+    *,
+    target: Callable[..., Any] | _Holder = ...,
     how: _How = "replace",
     scope: _Scope = "process",
     order: int = 0,
@@ -212,7 +296,7 @@ def hotpatch(
     expect: str | None = None,
 ) -> Callable[[_F], _F]: ...
 def patches(
-    target: Callable[..., Any] | _Descriptor | str | None = None,
+    target: Callable[..., Any] | _Holder | None = None,
     *,
     by: str | None = None,
 ) -> list[Patch[..., Any]]:
