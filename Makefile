@@ -65,6 +65,7 @@ lint: build ## Check form, types and lints, of Rust and of Python
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest hotpatch._native
+	PATH="$(abspath $(BIN)):$$PATH" basedpyright --verifytypes hotpatch --ignoreexternal
 
 format: $(VENV)/.deps ## Bring the code into form
 	cargo fmt

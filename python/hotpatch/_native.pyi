@@ -11,9 +11,9 @@ __all__ = ["Patch", "PatchError", "atomic", "hotpatch", "lock", "patches"]
 _P = ParamSpec("_P", default=...)
 _R = TypeVar("_R", default=Any)
 _F = TypeVar("_F", bound=Callable[..., Any])
-_Result = TypeVar("_Result")
+_Result = TypeVar("_Result", default=Any)
 _Result_contra = TypeVar("_Result_contra", contravariant=True)
-_Iterator = TypeVar("_Iterator", bound=Iterator[Any] | AsyncIterator[Any])
+_Iterator = TypeVar("_Iterator", bound=Iterator[Any] | AsyncIterator[Any], default=Iterator[Any])
 _Scope: TypeAlias = Literal["process", "context", "thread"]
 _How: TypeAlias = Literal["replace", "around", "before", "after", "error"]
 # What has a function inside, whose parameters its type does not tell; or names one.
@@ -164,7 +164,7 @@ def hotpatch(
 
 # It is the union that has mypy take _P and _R from the target, and only then see the replacement.
 @overload
-def hotpatch(
+def hotpatch(  # pyright: ignore[reportOverlappingOverload]
     replacement: Callable[_P, _R] | Callable[_P, Never] | str,
     /,
     target: Callable[_P, _R],
@@ -273,8 +273,10 @@ def hotpatch(
     by: str | None = None,
     expect: str | None = None,
 ) -> Patch[_P, Coroutine[Any, Any, _Result]]: ...
+
+# It is told not of the iterator, but of what that returns in the end.
 @overload
-def hotpatch(
+def hotpatch(  # pyright: ignore[reportOverlappingOverload]
     replacement: _Observer[Any],
     /,
     target: Callable[_P, _Iterator],

@@ -130,9 +130,9 @@ def _fixture(scope: Any, name: str) -> Any:
     return fixture
 
 
-hotpatch = _fixture("function", "hotpatch")
-module_hotpatch = _fixture("module", "module_hotpatch")
-session_hotpatch = _fixture("session", "session_hotpatch")
+hotpatch: Any = _fixture("function", "hotpatch")
+module_hotpatch: Any = _fixture("module", "module_hotpatch")
+session_hotpatch: Any = _fixture("session", "session_hotpatch")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
