@@ -123,9 +123,10 @@ def documented() -> dict[str, str]:
     stub = ast.parse((ROOT / "python/hotpatch/_native.pyi").read_text(encoding="utf-8"))
     found: dict[str, str] = {}
     for node in stub.body:
-        if isinstance(node, ast.ClassDef | ast.FunctionDef):
-            # The first of several overloads says it for all.
-            found.setdefault(node.name, first_line(ast.get_docstring(node)))
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef) or node.name.startswith("_"):
+            continue
+        # The first of several overloads says it for all.
+        found.setdefault(node.name, first_line(ast.get_docstring(node)))
         if isinstance(node, ast.ClassDef):
             for member in node.body:
                 if isinstance(member, ast.FunctionDef) and not member.name.startswith("__"):
