@@ -30,7 +30,7 @@ SNIPPETS = {
         handle: Patch[[int], str] = patch
         assert_type(patch.how, Literal["replace", "around", "before", "after", "error"])
         assert_type(patch.order, int)
-        assert_type(patch.replacement, Callable[..., Any] | None)
+        assert_type(patch.replacement, Callable[..., Any] | str | None)
         assert_type(patch.active, bool)
         assert_type(patch.by, str)
         assert_type(patch.where, str)
