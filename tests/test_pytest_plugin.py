@@ -215,3 +215,29 @@ def test_it_works_with_processes_and_threads(pytester: pytest.Pytester) -> None:
         "--numprocesses=2",
     )
     result.assert_outcomes(passed=20)
+
+
+def test_patches_say_which_test_made_them(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+        import inspect
+
+        def made_here(patch):
+            line = inspect.currentframe().f_back.f_lineno
+            return (patch.by, patch.where) == (__name__, f"{__file__}:{line}")
+
+        def test_all_ways(hotpatch):
+            assert made_here(hotpatch(lambda net: 0, price))
+            hotpatch.mock(price); assert made_here(patches(price)[-1])
+            hotpatch.spy(price); assert made_here(patches(price)[-1])
+
+            @hotpatch(target=price, how="before")
+            def watch(net):
+                pass
+
+            assert patches(price)[-1].by == __name__
+            assert patches(price)[-1].where.startswith(f"{__file__}:")
+        """.replace("\n        ", "\n"),
+    )
+    result.assert_outcomes(passed=1)

@@ -35,7 +35,6 @@ class HotpatchFixture:
 
         Raises whatever that raises.
         """
-        kwargs.setdefault("by", sys._getframe(1).f_globals.get("__name__", ""))
         outcome = apply(*args, **kwargs)
         if isinstance(outcome, Patch):
             return self._keep(outcome)
