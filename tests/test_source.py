@@ -1,10 +1,12 @@
 """Source text as a replacement: it means what it would mean where the target stands."""
 
 import functools
+import importlib
 import inspect
 import linecache
 import sys
 import traceback
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -365,11 +367,13 @@ CODE_FIELDS = [
 ]
 
 
-def described(code: Any) -> Any:
+def described(code: Any, fields: list[str] = CODE_FIELDS) -> Any:
     """What a code object does, without its lines."""
     if inspect.iscode(code):
-        return [getattr(code, field) for field in CODE_FIELDS] + described(code.co_consts)
-    return [described(item) for item in code] if isinstance(code, tuple) else [repr(code)]
+        return [getattr(code, field) for field in fields] + described(code.co_consts, fields)
+    if isinstance(code, tuple):
+        return [described(item, fields) for item in code]
+    return sorted(map(repr, code)) if isinstance(code, frozenset) else [repr(code)]
 
 
 def test_the_text_of_a_function_makes_the_same_function(shop: Any) -> None:
@@ -386,3 +390,42 @@ def test_the_text_of_a_function_makes_the_same_function(shop: Any) -> None:
                 target.__kwdefaults__,
             ) == before
             assert (target.__closure__ or ())[: len(cells or ())] == (cells or ())
+
+
+def functions_of(owner: Any, module: str) -> Iterator[Any]:
+    """The functions that a module or a class in it defines."""
+    for value in list(vars(owner).values()):
+        if isinstance(value, property):
+            candidates = [value.fget, value.fset]
+        else:
+            candidates = [getattr(value, "__func__", value)]
+        for function in candidates:
+            is_own = inspect.isfunction(function) and function.__module__ == module
+            if is_own and function.__name__ != "__annotate__":
+                yield function
+        if inspect.isclass(value) and value.__module__ == module:
+            yield from functions_of(value, module)
+
+
+@pytest.mark.parametrize("name", ["argparse", "configparser", "contextlib", "textwrap", "inspect"])
+def test_the_standard_library_is_compiled_as_it_was(name: str) -> None:
+    module = importlib.import_module(name)
+    # Since 3.11 a call of what a module has imported is compiled in another way.
+    fields = CODE_FIELDS if sys.version_info < (3, 11) else CODE_FIELDS[1:]
+    count = 0
+    for function in functions_of(module, name):
+        lines, first = inspect.getsourcelines(inspect.unwrap(function))
+        if "lambda" in lines[0]:
+            continue
+        # Since 3.13 a class has the number of its first line.
+        text = "\n" * (first - 1) + "".join(lines)
+        before = (
+            described(function.__code__, fields),
+            function.__defaults__,
+            function.__kwdefaults__,
+        )
+        with hotpatch(text, function):
+            after = described(function.__code__, fields), function.__defaults__
+            assert (*after, function.__kwdefaults__) == before, function
+        count += 1
+    assert count > 10
