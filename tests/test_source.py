@@ -261,6 +261,10 @@ def test_a_hook_can_be_text(shop: Any) -> None:
     text = "def around(original, self, x=0): return original(self, x), self.__secret"
     with hotpatch(text, shop.Shop.greet, how="around"):
         assert shop.Shop().greet(3) == (3, "secret")
+    text = "@functools.lru_cache\ndef around(original, self, x): return [original(self, x)]"
+    with hotpatch(text, shop.Shop.cached, how="around") as patch:
+        assert hasattr(patch.replacement, "cache_info")  # a decorator of the target, and its own
+        assert shop.Shop().cached(1) == [1]
     with hotpatch("def before(x): seen.append(x)", shop.Shop.greet, how="before"):
         shop.seen = []
         shop.Shop().greet(3)
@@ -395,10 +399,9 @@ def test_the_text_of_a_function_makes_the_same_function(shop: Any) -> None:
 def functions_of(owner: Any, module: str) -> Iterator[Any]:
     """The functions that a module or a class in it defines."""
     for value in list(vars(owner).values()):
+        candidates: list[Any] = [getattr(value, "__func__", value)]
         if isinstance(value, property):
             candidates = [value.fget, value.fset]
-        else:
-            candidates = [getattr(value, "__func__", value)]
         for function in candidates:
             is_own = inspect.isfunction(function) and function.__module__ == module
             if is_own and function.__name__ != "__annotate__":

@@ -128,9 +128,8 @@ impl<'py> Place<'py> {
     ) -> PyResult<(Vec<String>, Vec<Bound<'py, PyAny>>)> {
         let names: Vec<String> = code.getattr("co_freevars")?.extract()?;
         let cells = self.base.closure().into_iter().flat_map(PyTupleMethods::iter);
-        // Those that the compiler makes up itself (`.type_params`) cannot be written.
-        let is_written =
-            |name: &str| !name.starts_with('.') && !matches!(name, "__class__" | "__classdict__");
+        // Some that the compiler makes up itself (`.type_params`) cannot be written.
+        let is_written = |name: &str| !name.starts_with('.');
         Ok(names.into_iter().zip(cells).filter(|(name, _)| is_written(name)).unzip())
     }
 
