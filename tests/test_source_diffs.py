@@ -115,7 +115,8 @@ def test_a_diff_of_a_method_fits_with_and_without_indentation(shop: Any) -> None
 
 
 def test_a_default_can_be_changed(shop: Any) -> None:
-    diff = "@@ -1 +1 @@\n-def price(self, net, tax=2):\n+def price(self, net, tax: int = BASE + 4, *, x=1):"
+    new = "def price(self, net, tax: int = BASE + 4, *, x=1):"
+    diff = f"@@ -1 +1 @@\n-def price(self, net, tax=2):\n+{new}"
     with hotpatch(diff, shop.Shop.price):
         assert shop.Shop().price(1) == 60
         assert str(inspect.signature(shop.Shop.price)) == "(self, net, tax: int = 5, *, x=1)"
