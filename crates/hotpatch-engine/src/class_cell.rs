@@ -62,7 +62,33 @@ pub(crate) fn class_for<'py>(
     {
         return Ok(Some(class));
     }
+    // Where its name says, and else, which takes long, anywhere.
+    let qualified: String = function.as_any().getattr("__qualname__")?.extract()?;
+    if let Some((path, name)) = qualified.rsplit_once('.')
+        && let Some(globals) = base.globals()
+        && let Some(class) = class_at(globals, path)?
+        && class.getattr("__dict__")?.contains(name)?
+    {
+        return Ok(Some(class));
+    }
     class_of(&FunctionTarget { function: function.clone(), receiver: None })
+}
+
+/// The class that a module has under a path, if all of it are classes.
+fn class_at<'py>(globals: &Bound<'py, PyAny>, path: &str) -> PyResult<Option<Bound<'py, PyType>>> {
+    let mut namespace = globals.clone();
+    let mut found = None;
+    for name in path.split('.') {
+        if !namespace.contains(name)? {
+            return Ok(None);
+        }
+        let Ok(class) = namespace.get_item(name)?.cast_into::<PyType>() else {
+            return Ok(None);
+        };
+        namespace = class.getattr("__dict__")?;
+        found = Some(class);
+    }
+    Ok(found)
 }
 
 /// The class that the target is a method of.

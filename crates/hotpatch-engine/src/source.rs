@@ -85,10 +85,13 @@ impl<'py> Place<'py> {
         if is_hook {
             return self.run(&definition, PyDict::new(text.py()));
         }
+        let has_decorators = !decorators(&definition.node)?.is_empty();
+        if !has_decorators && defaults(&definition.node)?.is_empty() {
+            return self.redefine(&definition, None);
+        }
         let old = self.source_of(&self.code()?).and_then(|(text, line)| self.parse(&text, line));
         match old {
-            // It can be decorated only with something that is looked at by its source text.
-            Err(error) if !decorators(&definition.node)?.is_empty() => Err(error),
+            Err(error) if has_decorators => Err(error),
             old => self.redefine(&definition, old.ok().as_ref()),
         }
     }
@@ -102,9 +105,9 @@ impl<'py> Place<'py> {
         let code = if self.is_inside { Some(self.code()?) } else { trampoline::innermost(below)? };
         let code = code.ok_or_else(|| self.without_source())?;
         let (text, line) = self.source_of(&code)?;
-        guard::check_source(self.function.as_any(), &code)?;
         let old = self.parse(&text, line)?;
-        let source = self.in_its_file(text)?;
+        self.check_source(&code, &text, line)?;
+        let source = self.in_its_file(&code, text, line)?;
         let text = Diff::parse(diff.to_str()?)?.apply(&source).map_err(|why| {
             Error::patch(format!(
                 "the diff does not fit the source text of {}: {why}; look at what it does now, and make \
@@ -115,16 +118,38 @@ impl<'py> Place<'py> {
         self.redefine(&self.parse(&text, line)?, Some(&old))
     }
 
-    /// What stands above and below the target in its file. `text` may have taken its place.
-    fn in_its_file(&self, text: String) -> Result<Source, Error> {
-        let code = self.code()?;
-        let (own, line) = self.source_of(&code)?;
-        let file = code.getattr("co_filename")?;
-        let lines = code.py().import("linecache")?.call_method1("getlines", (file,))?;
+    /// Fails unless a source text is that of `code`.
+    fn check_source(&self, code: &Bound<'py, PyAny>, text: &str, line: usize) -> Result<(), Error> {
+        // Most functions are compiled alone as they are in their file, and that is quick.
+        let alone = self.parse(text, line)?;
+        let made = self.redefine(&alone, Some(&self.parse(text, line)?));
+        if let Ok(made) = made
+            && let Some(made) = Function::new(&made).and_then(|made| made.code())
+            && guard::digest(&made)? == guard::digest(code)?
+        {
+            return Ok(());
+        }
+        guard::check_source(self.function.as_any(), code)
+    }
+
+    /// What stands above and below the target in its file. `text`, that of `code`, may have taken its place.
+    fn in_its_file(
+        &self,
+        code: &Bound<'py, PyAny>,
+        text: String,
+        line: usize,
+    ) -> Result<Source, Error> {
+        let base = self.code()?;
+        let (count, line) = match code.is(&base) {
+            true => (text.lines().count(), line),
+            false => self.source_of(&base).map(|(own, line)| (own.lines().count(), line))?,
+        };
+        let file = base.getattr("co_filename")?;
+        let lines = base.py().import("linecache")?.call_method1("getlines", (file,))?;
         let lines: Vec<String> = lines.extract()?;
-        let end = line - 1 + own.lines().count();
         let part = |lines: Option<&[String]>| lines.unwrap_or_default().concat();
-        Ok(Source { above: part(lines.get(..line - 1)), text, below: part(lines.get(end..)) })
+        let above = part(lines.get(..line - 1));
+        Ok(Source { above, text, below: part(lines.get(line - 1 + count..)) })
     }
 
     /// Makes what a new definition of the target defines.
@@ -184,15 +209,19 @@ impl<'py> Place<'py> {
         let ast = py.import("ast")?;
         let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
         let is_indented = first.starts_with([' ', '\t']);
-        let whole = if is_indented { format!("if True:\n{text}") } else { text.to_owned() };
-        let tree = match ast.call_method1("parse", (whole,)) {
+        // Empty lines are much quicker than `increment_lineno`.
+        let above = "\n".repeat(line.saturating_sub(1 + usize::from(is_indented)));
+        let head = if is_indented { "if True:\n" } else { "" };
+        let offset = isize::from(is_indented && line == 1);
+        let tree = match ast.call_method1("parse", (format!("{above}{head}{text}"),)) {
             Err(error) if error.is_instance_of::<PySyntaxError>(py) => {
-                return Err(self.no_python(&error, isize::from(is_indented)));
+                return Err(self.no_python(&error, offset + line.cast_signed() - 1));
             }
             outcome => outcome?,
         };
-        let offset = line.cast_signed() - 1 - isize::from(is_indented);
-        ast.call_method1("increment_lineno", (&tree, offset))?;
+        if offset > 0 {
+            ast.call_method1("increment_lineno", (&tree, -offset))?;
+        }
         let mut statements = tree.getattr("body")?;
         if is_indented {
             statements = statements.get_item(0)?.getattr("body")?;
