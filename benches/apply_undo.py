@@ -62,6 +62,8 @@ PEERS = [
     peers.MONKEYPATCH,
     peers.WRAPT,
     peers.PATCHY,
+    peers.HOTPATCH_DIFF,
+    peers.HOTPATCH_TEXT,
     peers.TRAMPOLINE,
     peers.ASSIGN_CODE,
     peers.ASSIGN_NAME,

@@ -108,15 +108,27 @@ def decorate(function):
     undo="setattr(owner, name, target)",
 )
 # The patch turns the body of `add` in subject.py into that of the replacement there.
-PATCHY = Peer(
-    "`patchy.patch`, a one-line diff",
-    setup="""
-import patchy
+DIFF = """
 head = "@@ -1,2 +1,2 @@\\n def add(a: int, b: int) -> int:\\n"
 diff = head + "-    return a + b\\n+    return b + a\\n"
-""",
+"""
+PATCHY = Peer(
+    "`patchy.patch`, a one-line diff",
+    setup=f"import patchy\n{DIFF}",
     apply="patchy.patch(target, diff)",
     undo="patchy.unpatch(target, diff)",
+)
+HOTPATCH_DIFF = Peer(
+    "`hotpatch`, the same diff",
+    setup=f"{HOTPATCH.setup}\n{DIFF}",
+    apply="patch = hotpatch(diff, target)",
+    undo=HOTPATCH.undo,
+)
+HOTPATCH_TEXT = Peer(
+    "`hotpatch`, a source text",
+    setup=HOTPATCH.setup,
+    apply="patch = hotpatch('def add(a: int, b: int) -> int: return b + a', target)",
+    undo=HOTPATCH.undo,
 )
 TRAMPOLINE = Peer(
     "the trampoline of 2018",
