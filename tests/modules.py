@@ -18,11 +18,15 @@ class Modules:
         self.names: list[str] = []
 
     def write(self, text: str, name: str | None = None) -> str:
-        """Write a module, and return its name, which no other has had."""
+        """Write a module, and return its name: one that no other has had, if none is given.
+
+        A package is written as `name.__init__`.
+        """
         name = name or f"written_{self.folder.name}_{len(self.names)}"
         path = self.folder.joinpath(*name.split(".")).with_suffix(".py")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(textwrap.dedent(text))
+        name = name.removesuffix(".__init__")
         self.names.append(name)
         importlib.invalidate_caches()
         return name

@@ -242,6 +242,22 @@ def test_a_name_that_means_no_function_fails_the_import(
     modules.load(name)
 
 
+def test_a_hook_that_does_not_fit_fails_the_import(modules: Modules) -> None:
+    name = modules.write("def f(x): return 1\ndef g(): return 1")
+    with (
+        hotpatch(new, f"{name}:f") as other,
+        hotpatch(lambda y: 1, f"{name}:f", how="before", by="me") as patch,
+    ):
+        with pytest.raises(PatchError, match=f"<Patch of {name}:f by me .* a parameter 'y'"):
+            modules.load(name)
+        assert name not in sys.modules
+        assert (other.pending, patch.pending) == (True, True)
+    module = modules.load(name)
+    with pytest.raises(TypeError, match=r"^cannot call .* a parameter 'y'"):
+        hotpatch(lambda y: 1, f"{name}:f", how="before")
+    assert module.f(1) == 1
+
+
 @pytest.mark.parametrize(("text", "why"), WRONG.values(), ids=WRONG)
 def test_a_name_that_means_no_function_in_what_is_imported_is_refused(
     modules: Modules, text: str, why: str

@@ -241,3 +241,175 @@ def test_patches_say_which_test_made_them(pytester: pytest.Pytester) -> None:
         """.replace("\n        ", "\n"),
     )
     result.assert_outcomes(passed=1)
+
+
+def named(pytester: pytest.Pytester, text: str, *options: str) -> pytest.RunResult:
+    """Run tests of modules that nothing has imported before."""
+    pytester.makepyfile(
+        later="def f(x):\n    return x\nclass K:\n    def m(self):\n        return 1"
+    )
+    return run(pytester, text.replace("\n        ", "\n"), *options)
+
+
+def test_a_name_that_nothing_has_imported_fails_the_test_and_all_is_undone(
+    pytester: pytest.Pytester,
+) -> None:
+    result = named(
+        pytester,
+        """
+        import sys
+
+        def test_waits(hotpatch):
+            hotpatch(lambda net: "before", price)
+            hotpatch(lambda x: "new", "later:f")
+            hotpatch(lambda x: "new", "latter:f")
+            hotpatch(lambda net: "after", price)
+            assert price(1) == "after"
+            import later
+            assert later.f(1) == "new"
+
+        def test_all_is_undone():
+            import later
+            assert patches() == []
+            assert (price(1), later.f(1)) == (3, 1)
+            del sys.modules["later"]
+
+        def test_is_undone_by_hand(hotpatch):
+            hotpatch(lambda x: "new", "later:f").undo()
+
+        def test_was_imported_once(hotpatch):
+            patch = hotpatch(lambda x: "new", "later:f")
+            import later
+            assert later.f(1) == "new"
+            del sys.modules["later"], later
+            import gc
+            gc.collect()
+            assert patch.target is None
+
+        @pytest.mark.parametrize("name", ["later:f", "later:K.m"])
+        def test_is_imported(hotpatch, name):
+            hotpatch(lambda *args: "new", name)
+            import later
+        """,
+    )
+    result.assert_outcomes(passed=6, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*ERROR at teardown of test_waits*",
+            "nothing has imported what these patches name:",
+            "  <Patch of latter:f by test_shop at *, pending>",
+            "Correct the name, or leave the patch out.",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*<Patch of later:f*")
+
+
+def test_names_in_fixtures_that_outlive_a_test(pytester: pytest.Pytester) -> None:
+    result = named(
+        pytester,
+        """
+        @pytest.fixture(scope="module", autouse=True)
+        def for_all(module_hotpatch):
+            module_hotpatch(lambda x: "new", "later:f")
+            module_hotpatch(lambda x: "new", "latter:f")
+
+        def test_waits():
+            assert [patch.pending for patch in patches()] == [True, True]
+
+        def test_imports():
+            import later
+            assert later.f(1) == "new"
+        """,
+        "--hotpatch-strict",
+    )
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(["*ERROR at teardown of test_imports*"])
+    result.stdout.fnmatch_lines(["  <Patch of latter:f by test_shop at *"])
+    result.stdout.no_fnmatch_line("*<Patch of later:f*")
+
+
+def test_mock_and_spy_of_names(pytester: pytest.Pytester) -> None:
+    result = named(
+        pytester,
+        """
+        import hotpatch as package
+
+        def test_not_imported(hotpatch):
+            for method in (hotpatch.mock, hotpatch.spy):
+                with pytest.raises(package.PatchError, match="so import later before"):
+                    method("later:f")
+
+        def test_mock(hotpatch):
+            import later
+            mocked = hotpatch.mock("later:f", return_value=5)
+            assert later.f(1) == 5
+            mocked.assert_called_once_with(1)
+            with pytest.raises(TypeError):
+                later.f()
+            method = hotpatch.mock("later:K.m", return_value=6)
+            it = later.K()
+            assert it.m() == 6
+            method.assert_called_once_with(it)
+
+        def test_spy(hotpatch):
+            import later
+            spied = hotpatch.spy("later:f")
+            assert later.f(1) == 1
+            spied.assert_called_once_with(1)
+            shown = hotpatch.spy("shop:Shop.name")
+            assert Shop().name == "name"
+            shown.assert_called_once()
+
+        def test_spy_of_a_module_that_is_reloaded(hotpatch):
+            import importlib, later
+            spied = hotpatch.spy("later:f")
+            importlib.reload(later)
+            assert later.f(1) == 1
+            spied.assert_called_once_with(1)
+
+        def test_nothing_is_left():
+            import later
+            assert (later.f(1), patches()) == (1, [])
+        """,
+    )
+    result.assert_outcomes(passed=5)
+
+
+@pytest.mark.parametrize("mode", ["prepend", "append", "importlib"])
+def test_names_in_test_modules_whose_assertions_are_rewritten(
+    pytester: pytest.Pytester, mode: str
+) -> None:
+    pytester.makeconftest("""
+        from hotpatch import hotpatch
+        hotpatch(lambda: 7, "test_named:helper")
+        hotpatch(lambda: 8, "test_named:K.m", by="conftest")
+        """)
+    pytester.makepyfile(
+        test_named="""
+        import sys
+        from hotpatch import patches
+
+        class K:
+            @staticmethod
+            def m():
+                return 1
+
+        def helper():
+            return 1
+
+        def test_is_patched():
+            assert (helper(), K.m()) == (7, 8)
+            loader = type(__spec__.loader).__name__
+            assert loader == type(__loader__).__name__ == "AssertionRewritingHook"
+
+        def test_is_rewritten():
+            assert helper() == 6
+
+        def test_a_fixture_can_patch_it_too(hotpatch):
+            hotpatch(lambda: 9, f"{__name__}:helper")
+            assert helper() == 9
+        """
+    )
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", f"--import-mode={mode}")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["*assert 7 == 6*", "* where 7 = helper()"])

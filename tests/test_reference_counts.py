@@ -3,6 +3,7 @@
 import collections
 import functools
 import gc
+import importlib
 import operator
 import sys
 import types
@@ -12,6 +13,7 @@ from unittest import mock
 
 import pytest
 from hotpatch import PatchError, atomic, hotpatch, patches
+from modules import Modules
 
 TIMES = 1000
 count_references: Callable[[], int] | None = getattr(sys, "gettotalrefcount", None)
@@ -375,3 +377,75 @@ def test_an_undo_that_a_foreign_write_forbids_leaves_no_reference() -> None:
     assert growth(run, TIMES // 4) == 0
     target.__code__ = ours
     patch.undo()
+
+
+def test_names_that_wait_and_are_undone_leave_no_reference() -> None:
+    def run() -> None:
+        with hotpatch(plain, "not_imported:f"), hotpatch(plain, "not_imported:g", scope="context"):
+            patches("not_imported:f")
+
+    assert growth(run, 100) == 0
+
+
+def watch() -> None:
+    pass
+
+
+def test_names_that_are_imported_leave_no_reference(modules: Modules) -> None:
+    name = modules.write("def f(): pass\nclass K:\n    def m(self): pass")
+
+    def run() -> None:
+        with hotpatch(plain, f"{name}:f") as patch, hotpatch(watch, f"{name}:K.m", how="before"):
+            module = modules.load(name)
+            module.f()
+            module.K().m()
+            patch.original()
+            patches(f"{name}:f")
+        module.f()
+        del sys.modules[name]
+
+    assert growth(run, 100) == 0
+
+
+def test_names_that_are_reloaded_leave_no_reference(modules: Modules) -> None:
+    name = modules.write("def f(): pass")
+    with hotpatch(plain, f"{name}:f"), hotpatch(watch, f"{name}:f", how="before"):
+        module: Any = modules.load(name)
+
+        def run() -> None:
+            importlib.reload(module)
+            module.f()
+
+        assert growth(run, 100) == 0
+
+
+# In what is said of a failure: the body ends with an exception, and the name means nothing.
+@pytest.mark.parametrize("text", ["def f(): pass\n1 / 0", "f = 5", ""])
+def test_imports_that_fail_leave_no_reference(modules: Modules, text: str) -> None:
+    name = modules.write(text)
+
+    def run() -> None:
+        with pytest.raises((PatchError, ZeroDivisionError)):
+            modules.load(name)
+
+    with hotpatch(plain, f"{name}:f"):
+        assert growth(run, 100) == 0
+
+
+def test_a_name_that_waits_for_what_is_lazy_leaves_no_reference(modules: Modules) -> None:
+    from importlib.util import LazyLoader, find_spec, module_from_spec
+
+    name = modules.write("def f(): pass")
+
+    def run() -> None:
+        spec = find_spec(name)
+        assert spec is not None
+        assert spec.loader is not None
+        spec.loader = LazyLoader(spec.loader)
+        module = sys.modules[name] = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        with hotpatch(plain, f"{name}:f"):
+            module.f()
+        del sys.modules[name]
+
+    assert growth(run, 100) == 0

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use crate::error::Error;
 use crate::hook::Hook;
+use crate::names;
 use crate::patch::{Patch, Rank};
 use crate::registry;
 use crate::site::{Body, Install, Site, Stored};
@@ -285,7 +286,8 @@ impl<'py, S: Site<'py>> Change<'py, S> {
                 match edit {
                     Edit::Remove(rank) => self.removed.push(*rank),
                     Edit::Add(addition) => {
-                        self.add(addition, base.as_ref(), &mut below)?;
+                        self.add(addition, base.as_ref(), &mut below)
+                            .map_err(|error| names::blame(addition.patch, error))?;
                     }
                     Edit::Rebase(body) => {
                         self.base = Some(S::Stored::unbind(body.clone()));

@@ -5,19 +5,20 @@
 //!
 //! - `_init_module_attrs`, which runs right before the body does, for an import, a reload, and for whoever
 //!   calls `importlib.util.module_from_spec`. There the loader gets a stand-in, for one call.
-//! - `_ModuleLockManager.__exit__`, where an import ends. That serves modules whose body was running
+//! - `_ModuleLock.release`, where an import or a reload ends. That serves modules whose body was running
 //!   already, and old loaders without `exec_module`.
 //!
 //! Both are there from CPython 3.10 to 3.15 (Lib/importlib/_bootstrap.py).
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
-use pyo3::types::{PyDict, PyModule, PyTuple};
+use pyo3::types::{PyDict, PyModule};
 
-use crate::apply::apply;
+use crate::apply::{Goal, place};
 use crate::error::Error;
 use crate::hook::How;
 use crate::names;
@@ -27,26 +28,49 @@ use crate::patch::Patch;
 /// The hooks, while they are in place.
 static HOOKS: Mutex<Vec<Py<Patch>>> = Mutex::new(Vec::new());
 
+/// How many [`Watch`]es there are.
+static WATCHES: AtomicUsize = AtomicUsize::new(0);
+
 // Nothing runs Python code while it holds the lock.
 fn hooks() -> MutexGuard<'static, Vec<Py<Patch>>> {
     HOOKS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Sees to it that [`names::ran`] is told of modules from now on.
-pub(crate) fn watch(py: Python<'_>) -> Result<(), Error> {
+/// Keeps the hooks in place until a name is waited for, which keeps them too.
+pub(crate) struct Watch<'py>(Python<'py>);
+
+impl<'py> Watch<'py> {
+    /// Sees to it that [`names::ran`] is told of modules from now on.
+    pub(crate) fn new(py: Python<'py>) -> Result<Self, Error> {
+        WATCHES.fetch_add(1, Ordering::Relaxed);
+        let watch = Self(py);
+        put_hooks(py).map(|()| watch)
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        WATCHES.fetch_sub(1, Ordering::Relaxed);
+        rest(self.0);
+    }
+}
+
+fn put_hooks(py: Python<'_>) -> Result<(), Error> {
     if !hooks().is_empty() {
         return Ok(());
     }
     let bootstrap = py.import("importlib._bootstrap")?;
     let begins = bootstrap.getattr("_init_module_attrs")?;
-    let ends = bootstrap.getattr("_ModuleLockManager")?.getattr("__exit__")?;
+    let ends = bootstrap.getattr("_ModuleLock")?.getattr("release")?;
     let mut made: Vec<Bound<'_, Patch>> = Vec::new();
     for (target, hook, how) in [
         (begins, wrap_pyfunction!(stand_in, py)?, How::After),
         (ends, wrap_pyfunction!(import_ends, py)?, How::Around),
     ] {
         let options = Options { how, is_hidden: true, ..Options::new() };
-        match apply(&hook, &target, options.by(intern!(py, "hotpatch").clone())) {
+        let options = options.by(intern!(py, "hotpatch").clone());
+        // Not `apply`: names that were asked for before a lock are waited for.
+        match place(&hook, &target, &options, Goal::Apply(&target)) {
             Ok(patch) => made.push(patch),
             Err(error) => {
                 made.iter().try_for_each(Patch::undo)?;
@@ -66,7 +90,8 @@ pub(crate) fn watch(py: Python<'_>) -> Result<(), Error> {
 pub(crate) fn rest(py: Python<'_>) {
     let idle = {
         let mut hooks = hooks();
-        if names::is_idle() { std::mem::take(&mut *hooks) } else { Vec::new() }
+        let is_watched = WATCHES.load(Ordering::Relaxed) > 0;
+        if !is_watched && names::is_idle() { std::mem::take(&mut *hooks) } else { Vec::new() }
     };
     for hook in idle {
         if let Err(error) = Patch::undo(hook.bind(py)) {
@@ -92,14 +117,15 @@ pub(crate) fn find<'py>(
     let Some(spec) = spec.filter(|spec| !spec.is_none()) else {
         return Ok(Some(module));
     };
+    if is_after {
+        return Ok(Some(module));
+    }
     if is_lazy(&module)? {
         StandIn::put(&spec)?; // its body runs when somebody uses it
         return Ok(None);
     }
-    let is_running = match spec.getattr_opt("_initializing")? {
-        Some(flag) => flag.is_truthy()? && !is_after,
-        None => false,
-    };
+    let is_running =
+        spec.getattr_opt("_initializing")?.map_or(Ok(false), |flag| flag.is_truthy())?;
     Ok(Some(module).filter(|_| !is_running))
 }
 
@@ -107,6 +133,12 @@ pub(crate) fn find<'py>(
 fn is_lazy(module: &Bound<'_, PyAny>) -> PyResult<bool> {
     let class = module.get_type();
     Ok(class.name()? == "_LazyModule" && class.module()? == "importlib.util")
+}
+
+/// Whether something in a module is to be imported when it is used (PEP 810, CPython 3.15).
+pub(crate) fn is_lazy_import(object: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let class = object.get_type();
+    Ok(class.name()? == "lazy_import" && class.module()? == "builtins")
 }
 
 /// Called after `_init_module_attrs(spec, module, *, override=False)`.
@@ -121,19 +153,15 @@ fn stand_in(result: &Bound<'_, PyAny>, spec: &Bound<'_, PyAny>) -> PyResult<()> 
     Ok(())
 }
 
-/// Called around `_ModuleLockManager.__exit__(self, *args, **kwargs)`.
+/// Called around `_ModuleLock.release(self)`, also at the end of an import that failed.
 #[pyfunction]
-#[pyo3(signature = (original, manager, *args, **kwargs))]
 fn import_ends<'py>(
     original: &Bound<'py, PyAny>,
-    manager: &Bound<'py, PyAny>,
-    args: &Bound<'py, PyTuple>,
-    kwargs: Option<&Bound<'py, PyDict>>,
+    lock: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let py = manager.py();
-    let has_failed = args.get_item(0).is_ok_and(|exception_type| !exception_type.is_none());
-    let name: String = manager.getattr(intern!(py, "_name"))?.extract()?;
-    let outcome = if !has_failed && names::is_waited_for(&name) {
+    let py = lock.py();
+    let name: String = lock.getattr(intern!(py, "name"))?.extract()?;
+    let outcome = if names::is_waited_for(&name) {
         find(py, &name, false).and_then(|module| match module {
             Some(_) => Ok(names::ran(py, &name)?),
             None => Ok(()),
@@ -142,9 +170,7 @@ fn import_ends<'py>(
         Ok(())
     };
     // Whatever happened, the lock of the module is let go.
-    let arguments =
-        [std::slice::from_ref(manager), args.iter().collect::<Vec<_>>().as_slice()].concat();
-    let result = original.call(PyTuple::new(py, arguments)?, kwargs)?;
+    let result = original.call1((lock,))?;
     outcome.map(|()| result)
 }
 

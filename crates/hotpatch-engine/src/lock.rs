@@ -12,7 +12,8 @@ static REASON: OnceLock<String> = OnceLock::new();
 
 /// Refuses all further patches in this process, for good.
 ///
-/// The patches that are there stay, and can be undone.
+/// The patches that are there stay, and can be undone. Those that wait for an import are applied when it
+/// comes.
 ///
 /// # Errors
 ///

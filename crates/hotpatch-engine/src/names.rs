@@ -116,8 +116,8 @@ impl Name {
         for (index, attribute) in self.path.split('.').enumerate() {
             // Other ways to look it up might import something.
             let found = match object.cast::<PyModule>() {
-                Ok(module) if index == 0 => module.dict().get_item(attribute)?,
-                _ => object.getattr_opt(attribute)?,
+                Ok(module) => module.dict().get_item(attribute)?,
+                Err(_) => object.getattr_opt(attribute)?,
             };
             object = found.ok_or_else(|| {
                 Error::patch(format!(
@@ -128,6 +128,13 @@ impl Name {
             })?;
             walked.push(if index == 0 { ':' } else { '.' });
             walked.push_str(attribute);
+            if imports::is_lazy_import(&object)? {
+                return Err(Error::patch(format!(
+                    "'{}' cannot be patched: {walked} is a lazy import; name what is in the module \
+                     that it comes from",
+                    self.text
+                )));
+            }
         }
         Ok(Some(object))
     }
@@ -255,9 +262,14 @@ pub(crate) fn part<'py>(
     Ok(Some(Part { patch: part, target, options }))
 }
 
-/// Says which patch an error is about, of those that were asked for long before.
+/// Says which patch an error is about, if that was asked for long before.
 pub(crate) fn blame(patch: &Bound<'_, Patch>, error: Error) -> Error {
-    let (py, error) = (patch.py(), PyErr::from(error));
+    let py = patch.py();
+    let patch = Patch::handle(patch.clone()).filter(is_registered);
+    let Some(patch) = patch else {
+        return error;
+    };
+    let error = PyErr::from(error);
     if !error.is_instance_of::<PyException>(py) {
         return error.into();
     }

@@ -389,7 +389,8 @@ impl Patch {
         let Some(site) = patch.site(py)? else {
             return Ok(());
         };
-        match Transaction::current(py)? {
+        let is_own = matches!(patch.listed, Listed::Not);
+        match Transaction::current(py)?.filter(|_| !is_own) {
             Some(transaction) => {
                 with_site!(site, site => patch.undo_later(&site, &transaction, this))
             }

@@ -106,9 +106,7 @@ pub(crate) fn carry_out(
         Pending::Apply { patch, .. } => patch.get().name().is_some(),
         Pending::Undo(_) => false,
     });
-    if has_names {
-        imports::watch(py)?;
-    }
+    let watch = has_names.then(|| imports::Watch::new(py)).transpose()?;
     let outcome = loop {
         let mut groups = Groups::default();
         let outcome = groups.carry_out(py, pending, ran);
@@ -121,9 +119,7 @@ pub(crate) fn carry_out(
             Err(error) => break Err(error),
         }
     };
-    if has_names {
-        imports::rest(py);
-    }
+    drop(watch);
     outcome?;
     for pending in pending {
         if let Pending::Apply { patch, .. } = pending {
@@ -298,14 +294,7 @@ impl<'py> Groups<'py> {
                         continue;
                     }
                     let part = self.add_part(patch, replacement, ran);
-                    named.push((
-                        patch,
-                        match part {
-                            // Whoever imports has not asked for it.
-                            Err(error) if ran.is_some() => return Err(names::blame(patch, error)),
-                            outcome => outcome?,
-                        },
-                    ));
+                    named.push((patch, part.map_err(|error| names::blame(patch, error))?));
                 }
                 Pending::Apply { patch, target, replacement } => {
                     let patch = patch.bind(py);

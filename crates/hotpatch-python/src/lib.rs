@@ -130,7 +130,8 @@ mod _native {
 
     /// Refuse all further patches in this process, for good.
     ///
-    /// The patches that are there stay, and can be undone. `hotpatch` raises `PatchError` from then on.
+    /// The patches that are there stay, and can be undone. Those that wait for an import are applied
+    /// when it comes. `hotpatch` raises `PatchError` from then on.
     /// With `HOTPATCH_DISABLE=1` in the environment it does so from the start.
     #[pyfunction]
     fn lock(py: Python<'_>) -> PyResult<()> {
