@@ -168,6 +168,53 @@ def test_a_finder_that_comes_later_and_goes_its_own_way(modules: Modules) -> Non
     assert module.f() == "base"
 
 
+def test_a_loader_that_changes_the_one_inside(modules: Modules) -> None:
+    name = modules.write(TEXT)
+
+    class Around:
+        """Has the code of a module changed before it runs, as that of ddtrace does."""
+
+        def __init__(self, loader: Any) -> None:
+            self.loader = loader
+
+        def create_module(self, spec: Any) -> Any:
+            return self.loader.create_module(spec)
+
+        def exec_module(self, module: Any) -> None:
+            assert isinstance(self.loader, importlib.machinery.SourceFileLoader)
+            before = self.loader.get_code
+
+            def get_code(fullname: str) -> types.CodeType | None:
+                changed.append(fullname)
+                return before(fullname)
+
+            self.loader.get_code = get_code  # type: ignore[method-assign]
+            self.loader.exec_module(module)
+            del self.loader.get_code
+
+    class Finder:
+        def find_spec(self, wanted: str, *rest: Any) -> importlib.machinery.ModuleSpec | None:
+            if wanted != name:
+                return None
+            spec = find(name)
+            spec.loader = around = Around(spec.loader)  # type: ignore[assignment]
+            loaders.append((around.loader, around))
+            return spec
+
+    changed: list[str] = []
+    loaders: list[tuple[Any, Any]] = []
+    sys.meta_path.insert(0, Finder())
+    with hotpatch(new, f"{name}:f"):
+        module = modules.load(name)
+        assert (module.f(), changed) == ("new", [name])
+        importlib.reload(module)
+        assert (module.f(), changed) == ("new", [name] * 2)
+    assert module.f() == "base"
+    for inner, around in loaders:
+        assert around.loader is inner
+        assert "get_code" not in vars(inner)
+
+
 def test_a_path_hook(modules: Modules) -> None:
     name = "made_by_a_path_hook"
 

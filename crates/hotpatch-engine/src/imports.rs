@@ -16,7 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pyclass::{PyTraverseError, PyVisit};
-use pyo3::types::{PyDict, PyModule};
+use pyo3::types::{PyDict, PyModule, PyString};
 
 use crate::apply::{Goal, place};
 use crate::error::Error;
@@ -237,8 +237,23 @@ impl StandIn {
         }
     }
 
-    fn __getattr__<'py>(&self, name: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        self.loader.bind(name.py()).getattr(name.cast::<pyo3::types::PyString>()?)
+    /// For `isinstance`.
+    #[getter]
+    fn __class__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.loader.bind(py).getattr(intern!(py, "__class__"))
+    }
+
+    fn __getattr__<'py>(&self, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
+        self.loader.bind(name.py()).getattr(name)
+    }
+
+    // A loader around it may change it, as that of ddtrace does.
+    fn __setattr__(&self, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.loader.bind(name.py()).setattr(name, value)
+    }
+
+    fn __delattr__(&self, name: &Bound<'_, PyString>) -> PyResult<()> {
+        self.loader.bind(name.py()).delattr(name)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
