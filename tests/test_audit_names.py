@@ -207,3 +207,40 @@ def test_a_lock_keeps_what_a_block_asked_for_before(prelude: str) -> None:
         """,
         prelude,
     )
+
+
+def test_a_name_that_goes_while_another_is_applied_takes_no_import_with_it(prelude: str) -> None:
+    script.run(
+        """
+        import module
+        def undo_other(event, arguments):
+            if event == "hotpatch.apply" and arguments[0] is module.f:
+                other.undo()
+        other = hotpatch(new, "not_imported:f")
+        sys.addaudithook(undo_other)
+        patch = hotpatch(new, "module:f")
+        assert patches() == [patch]
+        importlib.reload(module)
+        assert module.f() == "new"
+        """,
+        prelude,
+    )
+
+
+def test_a_module_that_is_imported_while_its_name_is_asked_for_is_patched(prelude: str) -> None:
+    script.run(
+        """
+        Path(sys.path[0], "other.py").write_text("def f(): return 'base'")
+        import other
+        def import_module(event, arguments):
+            if event == "hotpatch.apply" and arguments[0] is other.f:
+                import module
+        sys.addaudithook(import_module)
+        with atomic():
+            patch = hotpatch(new, "module:f")
+            hotpatch(new, "other:f")
+        assert (patch.active, patch.pending) == (True, False)
+        assert sys.modules["module"].f() == other.f() == "new"
+        """,
+        prelude,
+    )
