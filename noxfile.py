@@ -45,6 +45,14 @@ def torture(session: nox.Session) -> None:
     session.run("python", "-m", "torture", *(session.posargs or ["--short"]))
 
 
+@nox.session(python=[f"python{version}" for version in VERSIONS], default=False)
+def programs(session: nox.Session) -> None:
+    """Run programs that were not written here with hooks on all of their functions."""
+    install(session)
+    session.install("--requirement", "programs/requirements.txt")
+    session.run("python", "-m", "programs", *session.posargs)
+
+
 # Debian builds these with the compiler that makes machine code of traces, and leaves it off.
 @nox.session(python=["python3.14", "python3.15"])
 def jit(session: nox.Session) -> None:

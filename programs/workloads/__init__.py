@@ -1,0 +1,1 @@
+"""What the programs do: each function `show_*` returns a text that is always the same."""
