@@ -20,7 +20,10 @@ BENCHES = {
     "scaling": scaling.run,
     "import_time": import_time.run,
 }
-PEERS = ("aspectlib", "ddtrace", "freezegun", "patchy", "pytest", "time-machine", "wrapt")
+PEERS = (
+    *("aspectlib", "ddtrace", "freezegun", "patchy"),
+    *("pytest", "pytest-mock", "time-machine", "wrapt"),
+)
 
 
 def main() -> None:

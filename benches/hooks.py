@@ -61,6 +61,10 @@ DDTRACE = (
     "def hook(call, args, kwargs): return call(*args, **kwargs)\n"
 )
 ASPECTLIB = "import aspectlib\n@aspectlib.Aspect\ndef hook(*args): yield aspectlib.Proceed\n"
+SPY = (
+    "from types import SimpleNamespace\nfrom pytest_mock import MockerFixture\n"
+    "mocker = MockerFixture(SimpleNamespace(getini=lambda name: False))\n"
+)
 # A name, and what makes `call` of the function.
 AROUND = {
     "a decorator written by hand, with the exact signature": "call = by_hand(f)",
@@ -72,9 +76,8 @@ AROUND = {
     "`wrapt.FunctionWrapper`": WRAPT + "call = wrapt.FunctionWrapper(f, hook)",
     "`ddtrace.internal.wrapping.wrap`": DDTRACE + "wrap(f, hook); call = f",
     "`aspectlib`": ASPECTLIB + "call = hook(f)",
-    "`mock`, with `wraps=` (as `mocker.spy` does)": (
-        "call = mock.create_autospec(f, side_effect=f)"
-    ),
+    "`mock.create_autospec`, with `side_effect`": "call = mock.create_autospec(f, side_effect=f)",
+    "`mocker.spy` of pytest-mock": SPY + "call = mocker.spy(module, 'f')",
 }
 OBSERVERS = {
     "a decorator written by hand, with the exact signature": "call = watched_by_hand(f)",

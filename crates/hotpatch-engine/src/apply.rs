@@ -74,12 +74,13 @@ fn code<'py>(function: &Function<'py>) -> PyResult<Bound<'py, PyAny>> {
 /// Makes `target` do what `replacement` does, under every reference to it.
 ///
 /// `target` is a function, written in Python or in C, or a bound method, classmethod, staticmethod or
-/// property with one inside. `replacement` is any callable of the same kind. See the [crate] for what a patch is.
+/// property with one inside, or a name such as `"package.module:Class.method"`. `replacement` is any
+/// callable of the same kind, or source text, or a unified diff. See the [crate] for what a patch is.
 ///
 /// # Errors
 ///
-/// As a Python exception: `TypeError` for a target or a replacement that can never work,
-/// [`PatchError`](crate::PatchError) if the interpreter or the state of the target does not allow
+/// As a Python exception: `TypeError` for a target or a replacement that can never work, `ValueError`
+/// for a text that is no name, [`PatchError`](crate::PatchError) if the interpreter or the state of the target does not allow
 /// it, and whatever an audit hook raises. Nothing has changed then.
 ///
 /// # Examples

@@ -23,6 +23,13 @@
 //! builtin function by an entry of its own, those of a method or of a function that Cython made by another
 //! address in its definition, which all bound methods share.
 //!
+//! A replacement can be source text. It is compiled as if it had stood where the target is defined, and
+//! that function is the replacement. A diff is applied to the source text of what lies below, anew
+//! whenever that changes, as a hook is made anew.
+//!
+//! A target can be a name. Such a patch has a part for each function that gets the name: now, or when
+//! the body of the module has run, for the first time or again.
+//!
 //! # The life of a patch
 //!
 //! 1. The target and the replacement are checked, and the audit event `hotpatch.apply` is raised.
