@@ -49,10 +49,8 @@ impl<'py> Place<'py> {
         // Also functions that were put into a class later, if it makes a difference.
         let needs_class = class_in(&qualified).is_some()
             || ["super", "__"].iter().any(|mention| text.contains(mention));
-        let class = match needs_class {
-            true => class_cell::class_for(&self.function, &self.base)?,
-            false => None,
-        };
+        let class =
+            if needs_class { class_cell::class_for(&self.function, &self.base)? } else { None };
         let class_name = match (class_in(&qualified), &class) {
             (Some(name), _) => name.to_owned(),
             (None, Some(class)) => class.name()?.to_string(),

@@ -140,9 +140,10 @@ impl<'py> Place<'py> {
         line: usize,
     ) -> Result<Source, Error> {
         let base = self.code()?;
-        let (count, line) = match code.is(&base) {
-            true => (text.lines().count(), line),
-            false => self.source_of(&base).map(|(own, line)| (own.lines().count(), line))?,
+        let (count, line) = if code.is(&base) {
+            (text.lines().count(), line)
+        } else {
+            self.source_of(&base).map(|(own, line)| (own.lines().count(), line))?
         };
         let file = base.getattr("co_filename")?;
         let lines = base.py().import("linecache")?.call_method1("getlines", (file,))?;
