@@ -176,6 +176,83 @@ def test_blocks_in_blocks_join_the_outer() -> None:
     first.undo()
 
 
+@pytest.mark.parametrize("is_named", [False, True])
+def test_what_a_failed_block_took_back_from_the_outer_one_comes_all_the_same(
+    is_named: bool,
+) -> None:
+    target = make_target()
+    named: Any = "a_module_that_is_not_there:f" if is_named else target
+    with atomic():
+        kept, undone = [hotpatch(tracer(mark), named, how="around") for mark in "ab"]
+        undone.undo()
+        with pytest.raises(KeyError), atomic():
+            kept.undo()
+            with atomic():
+                undone.undo()
+            raise KeyError
+        assert [kept.pending, undone.pending] == [True, False]
+    assert [kept.active, undone.active] == [not is_named, False]
+    assert [kept.pending, undone.pending] == [is_named, False]
+    assert target() == ("base" if is_named else ("a", "base"))
+    with atomic():
+        with atomic():
+            never = hotpatch(tracer("c"), named, how="around")
+        with atomic():
+            never.undo()
+    assert [never.active, never.pending] == [False, False]
+    kept.undo()
+
+
+def test_blocks_of_tasks_in_a_block_fail_alone() -> None:
+    targets = [make_target() for _ in range(4)]
+    hooked = make_target()
+    low = hotpatch(tracer("low"), hooked, how="around")
+    standing = hotpatch(tracer("standing"), hooked, how="around")
+
+    async def task(number: int) -> None:
+        with atomic():
+            hotpatch(lambda x=0: "new", targets[number])
+            standing.undo()
+            await asyncio.sleep(0)  # so that all have asked before one fails
+            if number % 2:
+                raise KeyError(number)
+
+    async def main() -> list[object]:
+        with atomic():
+            tasks = [task(number) for number in range(4)]
+            return list(await asyncio.gather(*tasks, return_exceptions=True))
+
+    assert list(map(repr, asyncio.run(main()))) == ["None", "KeyError(1)", "None", "KeyError(3)"]
+    assert [target() for target in targets] == ["new", "base", "new", "base"]
+    assert hooked() == ("low", "base")
+    for patch in [*patches(targets[0]), *patches(targets[2]), low]:
+        patch.undo()
+    assert hooked() == "base"
+
+
+def test_a_block_that_outlives_the_one_around_it_ends_on_its_own() -> None:
+    target = make_target()
+
+    async def task(go: asyncio.Event) -> None:
+        with atomic():
+            hotpatch(lambda x=0: "new", target)
+            await go.wait()
+
+    async def main() -> list[object]:
+        go = asyncio.Event()
+        with pytest.raises(KeyError), atomic():
+            begun = asyncio.ensure_future(task(go))
+            await asyncio.sleep(0)
+            raise KeyError
+        found = [target()]
+        go.set()
+        await begun
+        return [*found, target()]
+
+    assert asyncio.run(main()) == ["base", "new"]
+    patches(target)[0].undo()
+
+
 def test_a_block_runs_once_at_a_time() -> None:
     block = atomic()
     with block:

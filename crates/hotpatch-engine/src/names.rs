@@ -20,7 +20,7 @@ use crate::raw::audit;
 use crate::scope::Reach;
 use crate::site::{Site, with_site};
 use crate::target::Target;
-use crate::transaction::{Pending, Transaction, carry_out};
+use crate::transaction::{Pending, Transaction, carry_out, withdraw};
 
 /// The patches that are in force for a name, in the order in which they were made.
 static NAMED: Mutex<Vec<Py<Patch>>> = Mutex::new(Vec::new());
@@ -367,11 +367,10 @@ pub(crate) fn is_idle() -> bool {
 pub(crate) fn undo(patch: &Bound<'_, Patch>, name: &Name) -> Result<(), Error> {
     let py = patch.py();
     if !is_registered(patch) {
-        patch.get().set_pending(false); // in a block that still runs, or it is undone already
-        return Ok(());
+        return Ok(withdraw(patch)?); // in a block that still runs, or it is undone already
     }
     let transaction = Transaction::current(py)?;
-    if transaction.as_ref().is_some_and(|it| it.get().undoes(patch)) {
+    if transaction.as_ref().is_some_and(|it| Transaction::undoes(it, patch)) {
         return Ok(());
     }
     if let Some(replacement) = name.replacement(py) {

@@ -16,7 +16,7 @@ use crate::raw::frame::Place;
 use crate::scope::Scope;
 use crate::site::{AnySite, Site, with_site};
 use crate::stack::{Stack, changed_by_others};
-use crate::transaction::Transaction;
+use crate::transaction::{self, Transaction};
 
 /// How a patch refers to its target.
 pub(crate) enum Reference {
@@ -205,7 +205,7 @@ impl Patch {
         transaction: &Bound<'py, Transaction>,
         this: &Bound<'py, Self>,
     ) -> Result<(), Error> {
-        if !self.active.load(Ordering::Relaxed) || transaction.get().undoes(this) {
+        if !self.active.load(Ordering::Relaxed) || Transaction::undoes(transaction, this) {
             return Ok(());
         }
         // What lies above can need it now, and not at the end of the block.
@@ -383,8 +383,7 @@ impl Patch {
             return names::undo(this, name);
         }
         if patch.is_pending() {
-            patch.set_pending(false);
-            return Ok(());
+            return Ok(transaction::withdraw(this)?);
         }
         let Some(site) = patch.site(py)? else {
             return Ok(());

@@ -26,21 +26,14 @@ static OPEN: AtomicUsize = AtomicUsize::new(0);
 
 /// What is to be done at the end of a block.
 pub(crate) enum Pending {
-    Apply { patch: Py<Patch>, target: Py<PyAny>, replacement: Py<PyAny> },
+    Apply {
+        patch: Py<Patch>,
+        target: Py<PyAny>,
+        replacement: Py<PyAny>,
+    },
     Undo(Py<Patch>),
-}
-
-impl Pending {
-    fn clone_ref(&self, py: Python<'_>) -> Self {
-        match self {
-            Self::Apply { patch, target, replacement } => Self::Apply {
-                patch: patch.clone_ref(py),
-                target: target.clone_ref(py),
-                replacement: replacement.clone_ref(py),
-            },
-            Self::Undo(patch) => Self::Undo(patch.clone_ref(py)),
-        }
-    }
+    /// Nothing: this patch was waiting, and does not any more.
+    Withdraw(Py<Patch>),
 }
 
 /// What has been asked for in a block.
@@ -50,17 +43,32 @@ pub(crate) struct Transaction {
     pending: Mutex<Vec<Pending>>,
     /// The block is over. Tasks that were begun in it go on with its context.
     is_over: AtomicBool,
+    /// That of the block in which this one is, if any: tasks in that can have blocks too.
+    parent: Option<Py<Self>>,
 }
 
 impl Transaction {
-    /// The one of the block that runs now, in this context.
+    /// The one of the innermost block that runs now, in this context.
     pub(crate) fn current(py: Python<'_>) -> PyResult<Option<Bound<'_, Self>>> {
         if OPEN.load(Ordering::Relaxed) == 0 {
             return Ok(None);
         }
         let found = variable(py)?.call_method1(intern!(py, "get"), (py.None(),))?;
         let found: Option<Bound<'_, Self>> = found.cast_into().ok();
-        Ok(found.filter(|it| !it.get().is_over.load(Ordering::Relaxed)))
+        Ok(found.and_then(|it| Self::innermost(&it)))
+    }
+
+    /// This one and those of the blocks around it.
+    fn chain<'py>(this: &Bound<'py, Self>) -> impl Iterator<Item = Bound<'py, Self>> {
+        let py = this.py();
+        std::iter::successors(Some(this.clone()), move |it| {
+            it.get().parent.as_ref().map(|parent| parent.bind(py).clone())
+        })
+    }
+
+    /// The first of these whose block is not over.
+    fn innermost<'py>(this: &Bound<'py, Self>) -> Option<Bound<'py, Self>> {
+        Self::chain(this).find(|it| !it.get().is_over.load(Ordering::Relaxed))
     }
 
     // Nothing runs Python code while it holds the lock.
@@ -68,8 +76,8 @@ impl Transaction {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn copy(&self, py: Python<'_>) -> Vec<Pending> {
-        self.pending().iter().map(|pending| pending.clone_ref(py)).collect()
+    fn has(&self, is_it: impl FnMut(&Pending) -> bool) -> bool {
+        self.pending().iter().any(is_it)
     }
 
     pub(crate) fn apply(
@@ -91,9 +99,43 @@ impl Transaction {
     }
 
     /// Whether a patch is going to be undone.
-    pub(crate) fn undoes(&self, patch: &Bound<'_, Patch>) -> bool {
-        self.pending().iter().any(|it| matches!(it, Pending::Undo(other) if other.is(patch)))
+    pub(crate) fn undoes<'py>(this: &Bound<'py, Self>, patch: &Bound<'py, Patch>) -> bool {
+        let is_it = |it: &Pending| matches!(it, Pending::Undo(other) if other.is(patch));
+        Self::chain(this).any(|transaction| transaction.get().has(is_it))
     }
+
+    /// Takes over what was asked for in a block in this one.
+    fn join(this: &Bound<'_, Self>, mut pending: Vec<Pending>) {
+        pending.retain(|it| match it {
+            // A block of another task may have asked for the same.
+            Pending::Undo(patch) => !Self::undoes(this, patch.bind(this.py())),
+            _ => true,
+        });
+        this.get().pending().extend(pending);
+    }
+
+    /// A block in this one has failed: the patches of this one that it took back wait again.
+    fn let_wait_again(this: &Bound<'_, Self>, pending: &[Pending]) {
+        for pending in pending {
+            if let Pending::Withdraw(patch) = pending {
+                let is_it = |it: &_| matches!(it, Pending::Apply { patch: it, .. } if it.is(patch));
+                if Self::chain(this).any(|transaction| transaction.get().has(is_it)) {
+                    patch.get().set_pending(true);
+                }
+            }
+        }
+    }
+}
+
+/// Lets a patch wait no more that is not in place: for good, unless the block that runs fails.
+pub(crate) fn withdraw(patch: &Bound<'_, Patch>) -> PyResult<()> {
+    if patch.get().is_pending() {
+        if let Some(transaction) = Transaction::current(patch.py())? {
+            transaction.get().pending().push(Pending::Withdraw(patch.clone().unbind()));
+        }
+        patch.get().set_pending(false);
+    }
+    Ok(())
 }
 
 /// Does everything that is asked for, or nothing. The body of the module `ran` has just run.
@@ -104,7 +146,7 @@ pub(crate) fn carry_out(
 ) -> Result<(), Error> {
     let has_names = pending.iter().any(|it| match it {
         Pending::Apply { patch, .. } => patch.get().name().is_some(),
-        Pending::Undo(_) => false,
+        Pending::Undo(_) | Pending::Withdraw(_) => false,
     });
     let watch = has_names.then(|| imports::Watch::new(py)).transpose()?;
     let outcome = loop {
@@ -144,30 +186,19 @@ fn variable(py: Python<'_>) -> PyResult<&Bound<'_, PyAny>> {
 pub struct Atomic(Mutex<Option<Entered>>);
 
 /// A block that runs.
-enum Entered {
-    Outer {
-        transaction: Py<Transaction>,
-        token: Py<PyAny>,
-    },
-    /// In another: what had been asked for before.
-    Inner {
-        transaction: Py<Transaction>,
-        before: Vec<Pending>,
-    },
+struct Entered {
+    transaction: Py<Transaction>,
+    token: Py<PyAny>,
 }
 
 #[pymethods]
 impl Atomic {
     fn __enter__(&self, py: Python<'_>) -> Result<(), Error> {
-        let entered = if let Some(transaction) = Transaction::current(py)? {
-            let before = transaction.get().copy(py);
-            Entered::Inner { transaction: transaction.unbind(), before }
-        } else {
-            let transaction = Bound::new(py, Transaction::default())?;
-            let token = variable(py)?.call_method1(intern!(py, "set"), (&transaction,))?;
-            OPEN.fetch_add(1, Ordering::Relaxed);
-            Entered::Outer { transaction: transaction.unbind(), token: token.unbind() }
-        };
+        let parent = Transaction::current(py)?.map(Bound::unbind);
+        let transaction = Bound::new(py, Transaction { parent, ..Transaction::default() })?;
+        let token = variable(py)?.call_method1(intern!(py, "set"), (&transaction,))?;
+        OPEN.fetch_add(1, Ordering::Relaxed);
+        let entered = Entered { transaction: transaction.unbind(), token: token.unbind() };
         let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if place.is_some() {
             drop(place);
@@ -192,41 +223,34 @@ impl Atomic {
             return Ok(());
         };
         entered.leave(py);
+        let transaction = entered.transaction.get();
+        let outer = transaction.parent.as_ref().and_then(|it| Transaction::innermost(it.bind(py)));
+        let pending = std::mem::take(&mut *transaction.pending());
         let has_failed = !exception_type.is_none();
-        match entered {
-            Entered::Outer { transaction, .. } => {
-                let transaction = transaction.get();
-                let pending = std::mem::take(&mut *transaction.pending());
-                let outcome = if has_failed { Ok(()) } else { carry_out(py, &pending, None) };
-                forget(py, &pending);
-                outcome
+        let outcome = match outer {
+            Some(outer) if !has_failed => {
+                Transaction::join(&outer, pending);
+                return Ok(());
             }
-            Entered::Inner { transaction, before } => {
-                if has_failed {
-                    let mut after = std::mem::take(&mut *transaction.get().pending());
-                    forget(py, &after.split_off(before.len()));
-                    for pending in &before {
-                        if let Pending::Apply { patch, .. } = pending {
-                            patch.get().set_pending(true);
-                        }
-                    }
-                    *transaction.get().pending() = before;
-                }
+            Some(outer) => {
+                Transaction::let_wait_again(&outer, &pending);
                 Ok(())
             }
-        }
+            None if has_failed => Ok(()),
+            None => carry_out(py, &pending, None),
+        };
+        forget(py, &pending);
+        outcome
     }
 }
 
 impl Entered {
     /// The block is over, whatever becomes of what it asked for.
     fn leave(&self, py: Python<'_>) {
-        if let Self::Outer { transaction, token } = self {
-            transaction.get().is_over.store(true, Ordering::Relaxed);
-            OPEN.fetch_sub(1, Ordering::Relaxed);
-            // Fails in another context, where the variable was not set.
-            let _ = variable(py).and_then(|it| it.call_method1(intern!(py, "reset"), (token,)));
-        }
+        self.transaction.get().is_over.store(true, Ordering::Relaxed);
+        OPEN.fetch_sub(1, Ordering::Relaxed);
+        // Fails in another context, where the variable was not set.
+        let _ = variable(py).and_then(|it| it.call_method1(intern!(py, "reset"), (&self.token,)));
     }
 }
 
@@ -313,6 +337,7 @@ impl<'py> Groups<'py> {
                         }
                     }
                 }
+                Pending::Withdraw(_) => {}
             }
         }
         let mut changes: Vec<Box<dyn Prepared<'py> + 'py>> = Vec::new();
