@@ -7,6 +7,7 @@ import math
 import re
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -376,8 +377,45 @@ def test_scopes_and_hooks_come_about_in_a_block() -> None:
     with pytest.raises(KeyError), atomic():
         hotpatch(lambda x=0: "new", target, scope="context")
         raise KeyError
+    with pytest.raises(KeyError), atomic():
+        with atomic(), pytest.raises(KeyError), atomic():
+            hotpatch(lambda x=0: "new", target, scope="context")
+            raise KeyError
+        hotpatch(lambda x=0: "new", target, scope="context").undo()
+        raise KeyError
     assert target() == "base"
     assert len(contextvars.copy_context()) == before
+
+
+def test_a_patch_is_for_the_thread_and_the_context_in_which_it_was_asked_for() -> None:
+    target, other = make_target(), make_target()
+    with ThreadPoolExecutor(1) as pool:
+        with atomic():
+            run_here = contextvars.copy_context().run
+            asked = pool.submit(run_here, hotpatch, lambda x=0: "new", target, scope="thread")
+            patch = asked.result()
+        assert [target(), pool.submit(target).result()] == ["base", "new"]
+    patch.undo()
+
+    async def call(go: asyncio.Event) -> object:
+        await go.wait()
+        return other()
+
+    async def main() -> list[object]:
+        go = asyncio.Event()
+        tasks = [asyncio.ensure_future(call(go))]
+        with atomic(), pytest.raises(KeyError), atomic():
+            hotpatch(lambda x=0: "dropped", other, scope="context")
+            raise KeyError
+        with atomic():
+            hotpatch(lambda x=0: "new", other, scope="context")
+            tasks.append(asyncio.ensure_future(call(go)))
+        go.set()
+        found = [*await asyncio.gather(*tasks), other()]
+        patches(other)[0].undo()
+        return found
+
+    assert asyncio.run(main()) == ["base", "new", "new"]
 
 
 def test_audit_hooks_are_asked_when_a_change_is_asked_for() -> None:

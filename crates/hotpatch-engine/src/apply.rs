@@ -286,7 +286,8 @@ fn put<'py, S: Site<'py>>(
         return Ok(patch);
     }
     let outcome = install(site, named, Source::Hook(&hook), options, goal);
-    if !matches!(&outcome, Ok(patch) if patch.get().is_active(named.py())) {
+    let is_kept = |patch: &Patch| patch.is_active(named.py()) || patch.is_pending();
+    if !matches!(&outcome, Ok(patch) if is_kept(patch.get())) {
         hook.leave(named.py());
     }
     outcome
@@ -395,7 +396,12 @@ fn install<'py, S: Site<'py>>(
             change.prepare(&edits)?;
         }
         if let Some(transaction) = &transaction {
-            transaction.get().apply(&patch, named, replacement);
+            let reach = match &edits {
+                [Edit::Add(Addition { source: Source::Hook(hook), .. })] => hook.reach(),
+                _ => None,
+            };
+            let reach = reach.map(|reach| reach.clone_ref(py));
+            transaction.get().apply(&patch, named, replacement, reach);
             return Ok(patch);
         }
         change.announce()?;

@@ -102,6 +102,11 @@ impl Hook {
         self.reach.iter().for_each(|reach| reach.references(&mut visit));
     }
 
+    /// Where it is in force, if not everywhere.
+    pub(crate) fn reach(&self) -> Option<&Reach> {
+        self.reach.as_ref()
+    }
+
     /// The patch is gone, or did not come about.
     pub(crate) fn leave(&self, py: Python<'_>) {
         self.reach.iter().for_each(|reach| reach.leave(py));

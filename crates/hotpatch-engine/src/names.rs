@@ -188,7 +188,7 @@ pub(crate) fn apply<'py>(
     });
     let patch = Patch::new(Reference::Name(Box::new(name)), options, by, Listed::Itself)?;
     if let Some(transaction) = Transaction::current(py)? {
-        transaction.get().apply(&patch, target, replacement);
+        transaction.get().apply(&patch, target, replacement, None);
         return Ok(patch);
     }
     patch.get().set_pending(true);
@@ -196,6 +196,7 @@ pub(crate) fn apply<'py>(
         patch: patch.clone().unbind(),
         target: target.clone().into_any().unbind(),
         replacement: replacement.clone().unbind(),
+        reach: None,
     };
     carry_out(py, &[pending], None).inspect_err(|_| give_up(&patch))?;
     Ok(patch)
@@ -213,6 +214,7 @@ pub(crate) fn ran(py: Python<'_>, module: &str) -> Result<(), Error> {
                 target: PyString::new(py, &name.text).into_any().unbind(),
                 replacement: replacement.unbind(),
                 patch: patch.unbind(),
+                reach: None,
             });
         }
     }

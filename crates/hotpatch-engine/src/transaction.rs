@@ -18,6 +18,7 @@ use crate::patch::{Patch, Rank};
 use crate::raw::builtin::Builtin;
 use crate::raw::function::Function;
 use crate::raw::method::Method;
+use crate::scope::Reach;
 use crate::site::{Body, Site, with_site};
 use crate::wrapper::Wrapper;
 
@@ -30,6 +31,7 @@ pub(crate) enum Pending {
         patch: Py<Patch>,
         target: Py<PyAny>,
         replacement: Py<PyAny>,
+        reach: Option<Reach>,
     },
     Undo(Py<Patch>),
     /// Nothing: this patch was waiting, and does not any more.
@@ -85,12 +87,14 @@ impl Transaction {
         patch: &Bound<'_, Patch>,
         target: &Bound<'_, PyAny>,
         replacement: &Bound<'_, PyAny>,
+        reach: Option<Reach>,
     ) {
         patch.get().set_pending(true);
         self.pending().push(Pending::Apply {
             patch: patch.clone().unbind(),
             target: target.clone().unbind(),
             replacement: replacement.clone().unbind(),
+            reach,
         });
     }
 
@@ -151,11 +155,7 @@ pub(crate) fn carry_out(
     let watch = has_names.then(|| imports::Watch::new(py)).transpose()?;
     let outcome = loop {
         let mut groups = Groups::default();
-        let outcome = groups.carry_out(py, pending, ran);
-        if !matches!(outcome, Ok(true)) {
-            groups.leave(py);
-        }
-        match outcome {
+        match groups.carry_out(py, pending, ran) {
             Ok(false) => {}
             Ok(true) => break Ok(()),
             Err(error) => break Err(error),
@@ -257,10 +257,13 @@ impl Entered {
 /// Patches that are not in place are not waited for any more.
 fn forget(py: Python<'_>, pending: &[Pending]) {
     for pending in pending {
-        if let Pending::Apply { patch, .. } = pending {
+        if let Pending::Apply { patch, reach, .. } = pending {
             match patch.get().name() {
                 Some(_) => names::forget(patch.bind(py)),
                 None => patch.get().set_pending(false),
+            }
+            if let Some(reach) = reach.as_ref().filter(|_| !patch.get().is_active(py)) {
+                reach.leave(py);
             }
         }
     }
@@ -320,11 +323,13 @@ impl<'py> Groups<'py> {
                     let part = self.add_part(patch, replacement, ran);
                     named.push((patch, part.map_err(|error| names::blame(patch, error))?));
                 }
-                Pending::Apply { patch, target, replacement } => {
+                Pending::Apply { patch, target, replacement, reach } => {
                     let patch = patch.bind(py);
                     if patch.get().is_pending() {
+                        let mut options = patch.get().options();
+                        options.reach = reach.as_ref().map(|reach| reach.clone_ref(py));
                         let goal = Goal::AtTheEnd { patch, groups: self };
-                        place(replacement.bind(py), target.bind(py), &patch.get().options(), goal)?;
+                        place(replacement.bind(py), target.bind(py), &options, goal)?;
                     }
                 }
                 Pending::Undo(patch) => {
@@ -393,22 +398,6 @@ impl<'py> Groups<'py> {
         };
         let goal = Goal::AtTheEnd { patch: &patch, groups: self };
         Ok(Some(place(replacement, &target, &options, goal)?))
-    }
-
-    /// Gives up the hooks of patches that did not come about.
-    fn leave(&self, py: Python<'_>) {
-        leave(&self.functions, py);
-        leave(&self.builtins, py);
-        leave(&self.methods, py);
-        leave(&self.wrappers, py);
-    }
-}
-
-fn leave<'py, S: Site<'py>>(groups: &[Group<'py, S>], py: Python<'_>) {
-    for item in groups.iter().flat_map(|group| &group.items) {
-        if let Item::Add { made: Made::Hook(hook), .. } = item {
-            hook.leave(py);
-        }
     }
 }
 
