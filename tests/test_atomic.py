@@ -151,6 +151,19 @@ def test_several_patches_of_one_target() -> None:
     made[3].undo()
 
 
+def test_patches_of_a_block_are_listed_in_the_order_in_which_they_were_asked_for() -> None:
+    one, two = make_target(), make_target()
+    cache = functools.lru_cache(make_target())
+    targets = [math.erfc, one, "a_module_that_is_not_there:f", two, cache, f"{__name__}:tracer"]
+    with atomic():
+        made = [hotpatch(repr, target) for target in [*targets, *reversed(targets)]]
+    assert [patch for patch in patches() if patch in made] == made
+    assert patches(one) == [made[1], made[-2]]
+    with atomic():
+        for patch in made:
+            patch.undo()
+
+
 def test_a_patch_undone_in_its_block_never_comes() -> None:
     target = make_target()
     with atomic():

@@ -449,7 +449,7 @@ impl<'py, S: Site<'py>> Change<'py, S> {
             }
             for mut layer in added.drain(..) {
                 let patch = layer.patch.get();
-                patch.set_sequence(next_sequence());
+                patch.number();
                 patch.set_active(true);
                 layer.ticket =
                     patch.is_listed().then(|| registry::enter(layer.patch.clone_ref(py)));

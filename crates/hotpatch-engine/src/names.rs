@@ -11,7 +11,6 @@ use pyo3::prelude::*;
 use pyo3::types::{PyModule, PyString, PyWeakrefReference};
 
 use crate::apply::{author, check_expected, check_replacement};
-use crate::change;
 use crate::error::{Error, PatchError, describe};
 use crate::imports;
 use crate::options::Options;
@@ -305,7 +304,7 @@ pub(crate) fn register<'py>(
     }
     if !is_registered(patch) {
         named().push(patch.clone().unbind());
-        handle.set_sequence(change::next_sequence());
+        handle.number();
     }
     handle.set_active(!handle.is_pending());
     gone

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyWeakrefMethods, PyWeakrefReference};
 
-use crate::change::{Change, Edit};
+use crate::change::{Change, Edit, next_sequence};
 use crate::error::{Error, describe};
 use crate::hook::How;
 use crate::names::{self, Name};
@@ -166,9 +166,11 @@ impl Patch {
         Rank { order: self.order, sequence: self.sequence() }
     }
 
-    /// It is in place, or is waited for, as the patch of that number.
-    pub(crate) fn set_sequence(&self, sequence: u64) {
-        self.sequence.store(sequence, Ordering::Relaxed);
+    /// It is in place, or is waited for: gives it the next number, if it has none.
+    pub(crate) fn number(&self) {
+        if self.sequence() == u64::MAX {
+            self.sequence.store(next_sequence(), Ordering::Relaxed);
+        }
     }
 
     pub(crate) fn set_active(&self, active: bool) {

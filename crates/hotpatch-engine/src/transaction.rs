@@ -312,7 +312,7 @@ impl<'py> Groups<'py> {
         pending: &[Pending],
         ran: Option<&str>,
     ) -> Result<bool, Error> {
-        let (mut undone, mut named) = (Vec::new(), Vec::new());
+        let (mut undone, mut named, mut coming) = (Vec::new(), Vec::new(), Vec::new());
         for pending in pending {
             match pending {
                 Pending::Apply { patch, replacement, .. } if patch.get().name().is_some() => {
@@ -321,7 +321,10 @@ impl<'py> Groups<'py> {
                         continue;
                     }
                     let part = self.add_part(patch, replacement, ran);
-                    named.push((patch, part.map_err(|error| names::blame(patch, error))?));
+                    let part = part.map_err(|error| names::blame(patch, error))?;
+                    coming.extend(part.clone());
+                    coming.push(patch.clone());
+                    named.push((patch, part));
                 }
                 Pending::Apply { patch, target, replacement, reach } => {
                     let patch = patch.bind(py);
@@ -329,7 +332,7 @@ impl<'py> Groups<'py> {
                         let mut options = patch.get().options();
                         options.reach = reach.as_ref().map(|reach| reach.clone_ref(py));
                         let goal = Goal::AtTheEnd { patch, groups: self };
-                        place(replacement.bind(py), target.bind(py), &options, goal)?;
+                        coming.push(place(replacement.bind(py), target.bind(py), &options, goal)?);
                     }
                 }
                 Pending::Undo(patch) => {
@@ -364,6 +367,10 @@ impl<'py> Groups<'py> {
             || !named.iter().all(|(patch, _)| names::is_in_force(patch))
         {
             return Ok(false);
+        }
+        // They are numbered as they were asked for, whatever their targets are.
+        for patch in &coming {
+            patch.get().number();
         }
         for change in &mut changes {
             change.commit();
