@@ -193,7 +193,15 @@ class During:
     def __exit__(self, *exception: object) -> None:
         gc.callbacks.remove(self.collected)
         gc.set_threshold(*self.threshold)
-        gc.unfreeze()
+
+
+@pytest.fixture
+def frozen() -> Iterator[None]:
+    """What is there already is not looked at by each of many collections."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 class Stage:
@@ -264,6 +272,7 @@ NEW: dict[str, Callable[[], Any]] = {
 }
 
 
+@pytest.mark.usefixtures("frozen")
 @pytest.mark.parametrize("act", HARMLESS, ids=lambda act: act.__name__)
 @pytest.mark.parametrize("make", NEW.values(), ids=NEW)
 def test_a_collection_in_the_middle_of_a_patch_may_change_the_stack(
@@ -278,6 +287,7 @@ def test_a_collection_in_the_middle_of_a_patch_may_change_the_stack(
         stage.check(expected)
 
 
+@pytest.mark.usefixtures("frozen")
 @pytest.mark.parametrize("act", HARMLESS, ids=lambda act: act.__name__)
 @pytest.mark.parametrize("which", ["lower", "upper"])
 def test_a_collection_in_the_middle_of_an_undo_may_change_the_stack(
@@ -294,6 +304,7 @@ def test_a_collection_in_the_middle_of_an_undo_may_change_the_stack(
         stage.check([])
 
 
+@pytest.mark.usefixtures("frozen")
 @pytest.mark.parametrize("act", [Stage.write_code, Stage.write_defaults], ids=["code", "defaults"])
 def test_a_foreign_write_in_the_middle_of_a_patch_is_noticed_or_covered(
     act: Callable[[Stage], None],
@@ -312,6 +323,7 @@ def test_a_foreign_write_in_the_middle_of_a_patch_is_noticed_or_covered(
                 made.undo()
 
 
+@pytest.mark.usefixtures("frozen")
 def test_a_collection_in_the_middle_of_an_undo_may_unpatch_an_original() -> None:
     """The undo of the lower patch changes what lies below the patch of the upper one's original."""
     for number in stages(12):
