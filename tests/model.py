@@ -80,14 +80,14 @@ class Hooked:
     def frozen(self) -> Meaning:
         """The same, with what lies below as it is now."""
         below = Function(self.below.kind, frozen(self.below.meaning()))
-        return type(self)(self.label, below)
+        return dataclasses.replace(self, below=below)
 
 
 class Observed(Hooked):
     """The meaning of a function with a hook that is only told of calls."""
 
     def steps(self, x: object) -> Steps:
-        return self.below.steps(x)
+        return (yield from self.below.steps(x))
 
 
 Meaning = Builtin | Written | Hooked
@@ -176,15 +176,16 @@ class Layer:
     """A patch."""
 
     by: str
-    number: int  # in the order in which patches are made
+    number: float  # in the order in which patches are made
     order: int
     owner: Function
     meaning: Meaning
     replacement: Function | None = None
     twin: Twin | None = None
+    hook: Callable[[Function], Meaning] | None = None  # its meaning above what lies below it
 
     @property
-    def rank(self) -> tuple[int, int]:
+    def rank(self) -> tuple[int, float]:
         return self.order, self.number
 
     def is_active(self) -> bool:
@@ -194,17 +195,24 @@ class Layer:
         self.owner.layers.append(self)
         self.owner.layers.sort(key=lambda layer: layer.rank)
         self.owner.past_layers.append(self)
+        if self.hook:
+            self.twin = Twin(self)
+            self.meaning = self.hook(self.twin)
 
     def undo(self) -> bool:
-        """Returns whether it is undone now: a write by somebody else prevents it."""
+        """Returns whether that is no error: a write by somebody else is one."""
         if self.is_active() and not self.owner.foreign:
             self.remove()
         return not self.is_active()
 
     def remove(self) -> None:
+        self.keep_original()
+        self.owner.layers.remove(self)
+
+    def keep_original(self) -> None:
+        """The patch goes: whoever has its original keeps what lies below it now."""
         if self.twin:
             self.twin.own_base = self.owner.below(self)
-        self.owner.layers.remove(self)
 
     def original(self) -> Function | None:
         if self.owner.is_gone:
@@ -264,7 +272,7 @@ def compiled(source: str, namespace: dict[str, Any]) -> Callable[..., types.Func
 
 
 def write(
-    kind: str, label: str, style: Style, does: str = "says", handle: object = None, self: str = ""
+    kind: str, label: str, style: Style, does: str = "says", handle: object = None, first: str = ""
 ) -> tuple[types.FunctionType, Written]:
     """Makes a function that is called with one argument, and its meaning."""
     define, show, run = SYNTAX[kind]
@@ -275,7 +283,7 @@ def write(
     results = [*inner, *names, "x", *(name for name, value in defaults.items() if value)]
     source = (
         f"def make({', '.join([*names, 'handle'])}):\n"
-        f" {define} body({self}x, {y}{'*, ' * bool(z)}{z}):\n"
+        f" {define} body({first}x, {y}{'*, ' * bool(z)}{z}):\n"
         f"  {PROLOGUE[does].format(label=label)}\n"
         f"  {show}(({label!r}, 'begun'))\n"
         f"  return {label!r}, {', '.join(results)}\n"

@@ -37,7 +37,6 @@ from model import (
     Place,
     Steps,
     Style,
-    Twin,
     Written,
     advance,
     as_method,
@@ -68,6 +67,7 @@ class PatchedFunctions(stateful.RuleBasedStateMachine):
         super().__init__()
         gc.disable()  # garbage goes when a step says so
         gc.freeze()  # and collecting it does not look at what was there before
+        self.has_hooks = False
         self.author = f"model {next(AUTHORS)}"
         self.numbers = itertools.count()
         self.targets: list[Place] = []
@@ -101,6 +101,12 @@ class PatchedFunctions(stateful.RuleBasedStateMachine):
         number = next(self.numbers)
         return Layer(f"{self.author} {number}", number, order, owner, meaning, replacement)
 
+    def write(self, kind: str, label: str, style: Style, *args: Any, **kwargs: Any) -> Any:
+        """Hooks pass defaults on, also to an original that takes no such argument by now."""
+        if self.has_hooks:
+            style = dataclasses.replace(style, y=None, z=None)
+        return write(kind, label, style, *args, **kwargs)
+
     def apply(self, replacement: Any, place: Place, layer: Layer, name: int = 0) -> Patch | None:
         target = place.names[name % len(place.names)]
         if place.model.foreign:
@@ -112,15 +118,16 @@ class PatchedFunctions(stateful.RuleBasedStateMachine):
         self.handles.append((layer, patch))
         return patch
 
-    @stateful.initialize(kind=st.sampled_from([*SYNTAX]), style=STYLES)
-    def begin_with_two_of_a_kind(self, kind: str, style: Style) -> None:
+    @stateful.initialize(kind=st.sampled_from([*SYNTAX]), style=STYLES, has_hooks=st.booleans())
+    def begin_with_two_of_a_kind(self, kind: str, style: Style, has_hooks: bool) -> None:
+        self.has_hooks |= has_hooks
         self.make_target(None, kind, style)
         self.make_target(as_method, kind, style)
 
     @stateful.rule(wrap=st.sampled_from(WRAPPERS), kind=st.sampled_from([*SYNTAX]), style=STYLES)
     @stateful.precondition(lambda machine: len(machine.targets) < 4)
     def make_target(self, wrap: Callable[[Any], Any] | None, kind: str, style: Style) -> None:
-        function, meaning = write(kind, self.label("base"), style)
+        function, meaning = self.write(kind, self.label("base"), style)
         model = Function(kind, meaning)
         place = (
             Place.of_member(model, function, wrap) if wrap else Place.of_function(model, function)
@@ -149,7 +156,7 @@ class PatchedFunctions(stateful.RuleBasedStateMachine):
     def patch_around(self, at: int, name: int, style: Style, does: str) -> None:
         place = self.place(at)
         handle: list[Any] = []
-        replacement, meaning = write(place.model.kind, self.label("body"), style, does, handle)
+        replacement, meaning = self.write(place.model.kind, self.label("body"), style, does, handle)
         layer = meaning.layer = self.layer(place.model, meaning)
         patch = self.apply(replacement, place, layer, name)
         if patch and does == "keeps the original":
@@ -162,10 +169,11 @@ class PatchedFunctions(stateful.RuleBasedStateMachine):
     @stateful.rule(at=INDEX, name=INDEX, style=STYLES, order=ORDER)
     def patch_further_out(self, at: int, name: int, style: Style, order: int) -> None:
         place = self.place(at)
-        replacement, meaning = write(place.model.kind, self.label("body"), style)
+        replacement, meaning = self.write(place.model.kind, self.label("body"), style)
         self.apply(replacement, place, self.layer(place.model, meaning, order=order), name)
 
     @HAS_PLACES
+    @stateful.precondition(lambda machine: machine.has_hooks)
     @stateful.rule(at=INDEX, order=ORDER, is_observer=st.booleans())
     def hook(self, at: int, order: int, is_observer: bool) -> None:
         place, label = self.place(at), self.label("hook")
@@ -175,24 +183,23 @@ class PatchedFunctions(stateful.RuleBasedStateMachine):
                 hotpatch(lambda x: None, target, how="before")
             return
         layer = self.layer(place.model, Builtin(repr), order=order)
-        layer.insert()
-        layer.twin = Twin(layer)
-        layer.meaning = Hooked(label, layer.twin)
         patch: Patch
         if is_observer:
-            layer.meaning = Observed(label, layer.twin)
+            layer.hook = functools.partial(Observed, label)
             told: list[object] = []
             patch = hotpatch(told.append, target, how="before", order=order, by=layer.by)
         else:
+            layer.hook = functools.partial(Hooked, label)
             hook = write_hook(place.model.kind, label)
             patch = hotpatch(hook, target, how="around", order=order, by=layer.by)
+        layer.insert()
         self.handles.append((layer, patch))
 
     @HAS_PLACES
     @stateful.rule(at=INDEX, style=STYLES, form=st.sampled_from(["partial", "bound", "object"]))
     def patch_with_callable(self, at: int, style: Style, form: str) -> None:
         place = self.place(at)
-        inner, meaning = write(place.model.kind, self.label(form), style, self="self, ")
+        inner, meaning = self.write(place.model.kind, self.label(form), style, first="self, ")
         forms: dict[str, Callable[..., Any]] = {
             "partial": functools.partial(inner, object()),
             "bound": types.MethodType(inner, object()),
@@ -439,10 +446,9 @@ class PatchedFunctions(stateful.RuleBasedStateMachine):
 EXAMPLES = int(os.environ.get("HOTPATCH_FUZZ", "0"))
 
 
-@pytest.mark.timeout(0 if EXAMPLES else 120)
-def test_any_sequence_of_steps_gives_what_the_model_says() -> None:
+def run_machine(machine: type[PatchedFunctions], examples: int = 120) -> None:
     profile = settings(
-        max_examples=EXAMPLES or 120,
+        max_examples=EXAMPLES or examples,
         stateful_step_count=60,
         derandomize=not EXAMPLES,
         database=None,
@@ -452,4 +458,9 @@ def test_any_sequence_of_steps_gives_what_the_model_says() -> None:
         suppress_health_check=list(HealthCheck),
     )
     run: Any = stateful.run_state_machine_as_test  # without types in some versions of Hypothesis
-    run(PatchedFunctions, settings=profile)
+    run(machine, settings=profile)
+
+
+@pytest.mark.timeout(0 if EXAMPLES else 120)
+def test_any_sequence_of_steps_gives_what_the_model_says() -> None:
+    run_machine(PatchedFunctions)
