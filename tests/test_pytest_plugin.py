@@ -169,6 +169,55 @@ def test_fixtures_of_other_scopes(pytester: pytest.Pytester) -> None:
     result.assert_outcomes(passed=3)
 
 
+def test_a_patch_of_what_nothing_imports_fails_the_test(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+        def test_with_a_typo(hotpatch):
+            hotpatch(lambda: 0, "shopp:price")
+
+        def test_that_it_is_undone():
+            assert patches() == []
+        """.replace("\n        ", "\n"),
+    )
+    result.assert_outcomes(passed=2, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "*nothing has imported what these patches name:*",
+            "*<Patch of shopp:price by test_shop at *, pending>",
+        ]
+    )
+
+
+def test_mocks_of_names_and_decorators(pytester: pytest.Pytester) -> None:
+    result = run(
+        pytester,
+        """
+        from hotpatch import PatchError
+
+        def test_name(hotpatch):
+            mocked = hotpatch.mock("shop:price", return_value=5)
+            assert price(1) == 5
+            mocked.assert_called_once_with(1)
+            assert hotpatch.mock("shop:Shop.of_class", return_value=6) is not None
+            assert Shop.of_class(2) == 6
+            with pytest.raises(PatchError, match="so import not_imported before"):
+                hotpatch.mock("not_imported:price")
+
+        def test_decorator(hotpatch):
+            @hotpatch(target=price, how="after")
+            def watch(result):
+                seen.append(result)
+
+            seen = []
+            assert price(1) == 3
+            assert seen == [3]
+            assert callable(watch)
+        """.replace("\n        ", "\n"),
+    )
+    result.assert_outcomes(passed=2)
+
+
 LEAVES = """
 from hotpatch import hotpatch
 
