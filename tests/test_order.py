@@ -238,3 +238,27 @@ def test_any_sequence_of_patches_gives_what_the_layers_say(seed: int, kind: str)
     for _, patch in made.values():
         patch.undo()
     assert call(0) == ("base", 0, 1)
+
+
+def test_a_copy_of_a_hooked_function_has_the_patches_of_its_originals() -> None:
+    def target() -> Any:
+        return "base"
+
+    def other() -> Any:
+        return "other"
+
+    def tagged(mark: str) -> Callable[..., Any]:
+        return lambda original: (mark, original())
+
+    lower = hotpatch(tagged("lower"), target, how="around")
+    inner = hotpatch(tagged("of the original"), lower.original, how="around")
+    innermost = hotpatch(lambda: "patched", inner.original)
+    upper = hotpatch(tagged("upper"), target, how="around")
+    copy = hotpatch(target, other)
+    for patch in [upper, innermost, inner, lower]:
+        assert other() == ("upper", ("lower", ("of the original", "patched")))
+        patch.undo()
+    assert other() == ("upper", ("lower", ("of the original", "patched")))
+    assert target() == "base"
+    copy.undo()
+    assert other() == "other"

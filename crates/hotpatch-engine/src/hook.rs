@@ -282,25 +282,43 @@ fn patched<'py, S: Site<'py>>(
 ///
 /// That is what it has for a body, unless hooks call what lies below them.
 pub(crate) fn body_now<'py, S: Site<'py>>(site: &S) -> Result<Body<'py, S>, Error> {
+    body_over(site, None)
+}
+
+/// The same, with `bottom` in the place of what the target does unpatched.
+fn body_over<'py, S: Site<'py>>(
+    site: &S,
+    bottom: Option<Body<'py, S>>,
+) -> Result<Body<'py, S>, Error> {
     let py = site.as_any().py();
     let found = site.with_stack(|stack| {
         let hooked = stack.layers.iter().rev().take_while(|layer| layer.hook.is_some());
         let hooks: Vec<_> = hooked
             .filter_map(|layer| {
+                let original = layer.original.as_ref()?.bind(py).clone();
                 let hook = layer.hook.as_ref()?.clone_ref(py);
-                Some((hook, layer.replacement.bind(py).clone()))
+                Some((hook, layer.replacement.bind(py).clone(), original))
             })
             .collect();
         if hooks.is_empty() || !stack.is_installed(site) {
             return None;
         }
-        let below = stack.below(stack.layers.len() - hooks.len()).bind(py);
+        let lowest = stack.layers.len() - hooks.len();
+        let below = (lowest > 0).then(|| stack.below(lowest).bind(py));
         Some((hooks, below, stack.base(py)))
     });
-    let Some((hooks, mut body, base)) = found.flatten() else {
+    let Some(found) = found else {
+        return bottom.map_or_else(|| Ok(site.body()?), Ok);
+    };
+    let Some((hooks, below, base)) = found else {
         return Ok(site.body()?);
     };
-    for (hook, named) in hooks.iter().rev() {
+    let mut body = below.or(bottom).unwrap_or_else(|| base.clone());
+    for (hook, named, original) in hooks.iter().rev() {
+        // Somebody may have patched what the hook calls.
+        if let Some(original) = S::new(original) {
+            body = body_over(&original, Some(body))?;
+        }
         let original = site.twin(body.clone())?;
         body = hook.body(site, named, original.as_any(), &body, &base)?;
     }
