@@ -381,3 +381,19 @@ def test_the_names_in_the_module_of_the_target_do_not_matter(namespace: dict[str
 
     with hotpatch(Service().items, namespace["f"]):
         assert asyncio.run(collect()) == [1, 2]
+
+
+@pytest.mark.parametrize("wrap", [functools.partial, lambda f: types.MethodType(f, "self")])
+def test_a_replacement_can_have_parameters_that_nobody_can_write(wrap: Any) -> None:
+    def with_parameter(x: int, y: int = 2) -> Any:
+        return x, y
+
+    code = with_parameter.__code__.replace(co_varnames=("class", "lambda"))
+    replacement = wrap(types.FunctionType(code, {}, None, (2,)))
+
+    def target(x: int, y: int = 0) -> Any:
+        return "old"
+
+    with hotpatch(replacement, target):
+        assert target(5) == replacement(5)
+    assert target(5) == "old"
