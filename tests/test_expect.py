@@ -139,3 +139,37 @@ def test_a_decorator_has_a_guard_too(shop: Any) -> None:
     hotpatch(target=shop.price, expect=digest_of(shop.price))(new)
     assert shop.price(1) == "new"
     patches(shop.price)[0].undo()
+
+
+# Pairs that differ in one thing.
+DIFFERENT = {
+    "name of a global": ("def f(): return a", "def f(): return b"),
+    "name of a parameter": ("def f(a): return a", "def f(b): return b"),
+    "positional only": ("def f(a): return a", "def f(a, /): return a"),
+    "keyword only": ("def f(a, b): return a", "def f(a, *, b): return a"),
+    "rest": ("def f(a): return a", "def f(*a): return a"),
+    "kind": ("def f():\n yield", "import types\n@types.coroutine\ndef f():\n yield"),
+    "constant": ("def f(): return 'a'", "def f(): return 'b'"),
+    "type of a constant": ("def f(): return 1", "def f(): return True"),
+    "constant in a tuple": ("def f(): return (1, 2)", "def f(): return (1, 3)"),
+    "constant in a set": ("def f(x): return x in {1, 2}", "def f(x): return x in {1, 3}"),
+    "function in it": ("def f(): return lambda: 1", "def f(): return lambda: 2"),
+    "free variable": (
+        "def g(a, b):\n def f(): return a\n return f\nf = g(1, 2)",
+        "def g(a, b):\n def f(): return b\n return f\nf = g(1, 2)",
+    ),
+    "what is caught": (
+        "def f():\n try: a()\n except b: c()\n d()",
+        "def f():\n try: a(); d()\n except b: c()",
+    ),
+}
+
+
+@pytest.mark.parametrize(("one", "other"), DIFFERENT.values(), ids=DIFFERENT)
+def test_functions_that_differ_have_different_digests(one: str, other: str) -> None:
+    digests = []
+    for text in (one, other, f"# another line\n\n{one}"):
+        namespace: dict[str, Any] = {}
+        exec(compile(text, "<nowhere>", "exec"), namespace)
+        digests.append(digest_of(namespace["f"]))
+    assert digests[0] == digests[2] != digests[1]
