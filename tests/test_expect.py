@@ -143,6 +143,7 @@ def test_a_decorator_has_a_guard_too(shop: Any) -> None:
 
 # Pairs that differ in one thing.
 DIFFERENT = {
+    "operation": ("def f(a): return a + a", "def f(a): return a - a"),
     "name of a global": ("def f(): return a", "def f(): return b"),
     "name of a parameter": ("def f(a): return a", "def f(b): return b"),
     "positional only": ("def f(a): return a", "def f(a, /): return a"),
