@@ -262,3 +262,27 @@ def test_a_copy_of_a_hooked_function_has_the_patches_of_its_originals() -> None:
     assert target() == "base"
     copy.undo()
     assert other() == "other"
+
+
+def test_a_copy_of_an_original_does_not_change_with_what_it_was_copied_from() -> None:
+    def target() -> Any:
+        return "base"
+
+    def other() -> Any:
+        return "other"
+
+    def tagged(mark: str) -> Callable[..., Any]:
+        return lambda original: (mark, original())
+
+    lower = hotpatch(tagged("lower"), target, how="around")
+    upper = hotpatch(tagged("upper"), target, how="around")
+    hook = hotpatch(upper.original, other)
+    assert other() == ("lower", "base")
+    lowest = hotpatch(tagged("lowest"), target, how="around", order=-1)
+    assert target() == ("upper", ("lower", ("lowest", "base")))
+    for patch in [lowest, upper, lower]:
+        assert other() == ("lower", "base")
+        patch.undo()
+    assert other() == ("lower", "base")
+    hook.undo()
+    assert (target(), other()) == ("base", "other")

@@ -3,7 +3,7 @@
 use pyo3::exceptions::PySystemError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyString, PyTuple};
 
 use crate::change::{Addition, Change, Edit, Source};
 use crate::class_cell;
@@ -23,7 +23,7 @@ use crate::scope::{Reach, Scope};
 use crate::site::{AnySite, Site};
 use crate::source::{self, Place};
 use crate::target::{FunctionTarget, Target};
-use crate::trampoline;
+use crate::trampoline::{self, Calls};
 use crate::transaction::{Groups, Item, Made, Transaction};
 use crate::wrapper::Wrapper;
 
@@ -298,6 +298,7 @@ pub(crate) fn frozen<'py>(replacement: &Bound<'py, PyAny>) -> Result<Bound<'py, 
     if let Some(function) = Function::new(replacement) {
         layout::check_entry(&function)?;
         let mut body = body_now(&function)?;
+        freeze_original(&mut body)?;
         body.detach()?;
         return Ok(function.twin(body)?.as_any().clone());
     }
@@ -313,6 +314,21 @@ pub(crate) fn frozen<'py>(replacement: &Bound<'py, PyAny>) -> Result<Bound<'py, 
         Some(AnySite::Wrapper(wrapper)) => wrapper.frozen(body_now(&wrapper)?)?,
         _ => replacement.clone(),
     })
+}
+
+/// Makes the body of a hook call what its original does now: that of an original which lies further out
+/// has the body of a hook too.
+fn freeze_original(body: &mut function::Body<'_>) -> Result<(), Error> {
+    if let (Calls::Original(index, original), Some(cells)) =
+        (trampoline::calls(body)?, body.closure())
+    {
+        let py = original.py();
+        let cell = py.import("types")?.getattr("CellType")?.call1((frozen(&original)?,))?;
+        let mut cells: Vec<_> = cells.iter().collect();
+        cells[index] = cell;
+        body.set_closure(PyTuple::new(py, cells)?);
+    }
+    Ok(())
 }
 
 /// A Python function that does what a call of `replacement` does now. Being a function, it can go while it
@@ -432,6 +448,7 @@ fn body_for<'py>(
     target: &FunctionTarget<'py>,
 ) -> PyResult<function::Body<'py>> {
     let mut body = body_now(source)?;
+    freeze_original(&mut body)?;
     body.detach()?;
     class_cell::bind(&mut body, base, target)?;
     Ok(body)

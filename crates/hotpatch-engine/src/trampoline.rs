@@ -309,25 +309,44 @@ except {stop}:
     text.lines().map(str::to_owned).collect()
 }
 
+/// What a generated function calls.
+pub(crate) enum Calls<'py> {
+    /// A hook, and the original, which is in this cell of its closure.
+    Original(usize, Bound<'py, PyAny>),
+    /// Only a replacement.
+    Replacement,
+    /// It was not generated here.
+    Anything,
+}
+
+/// What a function calls that does what `body` says, if it was generated here.
+pub(crate) fn calls<'py>(body: &Body<'py>) -> PyResult<Calls<'py>> {
+    let (Some(code), Some(cells)) = (body.code(), body.closure()) else {
+        return Ok(Calls::Anything);
+    };
+    let file: String = code.getattr("co_filename")?.extract()?;
+    let number = file.strip_prefix("<hotpatch ").and_then(|rest| rest.strip_suffix('>'));
+    if number.is_none_or(|number| number.parse::<usize>().is_err()) {
+        return Ok(Calls::Anything);
+    }
+    let names: Vec<String> = code.getattr("co_freevars")?.extract()?;
+    let index = names.iter().position(|name| name.trim_start_matches('_') == "original");
+    Ok(match index {
+        Some(index) => Calls::Original(index, cells.get_item(index)?.getattr("cell_contents")?),
+        None => Calls::Replacement,
+    })
+}
+
 /// The code below the hooks of a body, if none of them hides it.
 pub(crate) fn innermost<'py>(body: &Body<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let mut body = body.clone();
     loop {
-        let Some(code) = body.code().cloned() else {
-            return Ok(None);
+        let original = match calls(&body)? {
+            Calls::Original(_, original) => Function::new(&original),
+            Calls::Replacement => None,
+            Calls::Anything => return Ok(body.code().cloned()),
         };
-        let file: String = code.getattr("co_filename")?.extract()?;
-        let number = file.strip_prefix("<hotpatch ").and_then(|rest| rest.strip_suffix('>'));
-        if number.is_none_or(|number| number.parse::<usize>().is_err()) {
-            return Ok(Some(code));
-        }
-        let names: Vec<String> = code.getattr("co_freevars")?.extract()?;
-        let index = names.iter().position(|name| name.trim_start_matches('_') == "original");
-        let Some((index, cells)) = index.zip(body.closure()) else {
-            return Ok(None);
-        };
-        let original = cells.get_item(index)?.getattr("cell_contents")?;
-        let Some(original) = Function::new(&original) else {
+        let Some(original) = original else {
             return Ok(None);
         };
         body = original.body()?;
