@@ -240,16 +240,19 @@ def test_any_sequence_of_patches_gives_what_the_layers_say(seed: int, kind: str)
     assert call(0) == ("base", 0, 1)
 
 
+def saying(what: str) -> Any:
+    def function() -> Any:
+        return what
+
+    return function
+
+
+def tagged(mark: str) -> Callable[..., Any]:
+    return lambda original: (mark, original())
+
+
 def test_a_copy_of_a_hooked_function_has_the_patches_of_its_originals() -> None:
-    def target() -> Any:
-        return "base"
-
-    def other() -> Any:
-        return "other"
-
-    def tagged(mark: str) -> Callable[..., Any]:
-        return lambda original: (mark, original())
-
+    target, other = saying("base"), saying("other")
     lower = hotpatch(tagged("lower"), target, how="around")
     inner = hotpatch(tagged("of the original"), lower.original, how="around")
     innermost = hotpatch(lambda: "patched", inner.original)
@@ -265,15 +268,7 @@ def test_a_copy_of_a_hooked_function_has_the_patches_of_its_originals() -> None:
 
 
 def test_a_copy_of_an_original_does_not_change_with_what_it_was_copied_from() -> None:
-    def target() -> Any:
-        return "base"
-
-    def other() -> Any:
-        return "other"
-
-    def tagged(mark: str) -> Callable[..., Any]:
-        return lambda original: (mark, original())
-
+    target, other = saying("base"), saying("other")
     lower = hotpatch(tagged("lower"), target, how="around")
     upper = hotpatch(tagged("upper"), target, how="around")
     hook = hotpatch(upper.original, other)

@@ -148,6 +148,7 @@ impl<'py> Place<'py> {
         Ok(file)
     }
 }
+
 /// The class that the compiler takes for private names, by the qualified name of a function.
 fn class_in(qualified: &str) -> Option<&str> {
     let parts: Vec<_> = qualified.split('.').collect();

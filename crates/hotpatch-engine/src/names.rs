@@ -191,14 +191,23 @@ pub(crate) fn apply<'py>(
         return Ok(patch);
     }
     patch.get().set_pending(true);
-    let pending = Pending::Apply {
-        patch: patch.clone().unbind(),
+    let pending = [to_apply(patch.clone(), target, replacement)];
+    carry_out(py, &pending, None).inspect_err(|_| give_up(&patch))?;
+    Ok(patch)
+}
+
+/// Where such a patch is in force was found out when it was made.
+fn to_apply(
+    patch: Bound<'_, Patch>,
+    target: &Bound<'_, PyString>,
+    replacement: &Bound<'_, PyAny>,
+) -> Pending {
+    Pending::Apply {
+        patch: patch.unbind(),
         target: target.clone().into_any().unbind(),
         replacement: replacement.clone().unbind(),
         reach: None,
-    };
-    carry_out(py, &[pending], None).inspect_err(|_| give_up(&patch))?;
-    Ok(patch)
+    }
 }
 
 /// The body of a module has run: patches what has the names that patches ask for.
@@ -209,12 +218,8 @@ pub(crate) fn ran(py: Python<'_>, module: &str) -> Result<(), Error> {
         if let Some(name) = name
             && let Some(replacement) = name.replacement(py)
         {
-            pending.push(Pending::Apply {
-                target: PyString::new(py, &name.text).into_any().unbind(),
-                replacement: replacement.unbind(),
-                patch: patch.unbind(),
-                reach: None,
-            });
+            let target = PyString::new(py, &name.text);
+            pending.push(to_apply(patch.clone(), &target, &replacement));
         }
     }
     if pending.is_empty() { Ok(()) } else { carry_out(py, &pending, Some(module)) }

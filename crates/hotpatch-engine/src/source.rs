@@ -106,7 +106,7 @@ impl<'py> Place<'py> {
         let code = code.ok_or_else(|| self.without_source())?;
         let (text, line) = self.source_of(&code)?;
         let old = self.parse(&text, line)?;
-        self.check_source(&code, &text, line)?;
+        self.check_source(&code, &old)?;
         let source = self.in_its_file(&code, text, line)?;
         let text = Diff::parse(diff.to_str()?)?.apply(&source).map_err(|why| {
             Error::patch(format!(
@@ -118,11 +118,10 @@ impl<'py> Place<'py> {
         self.redefine(&self.parse(&text, line)?, Some(&old))
     }
 
-    /// Fails unless a source text is that of `code`.
-    fn check_source(&self, code: &Bound<'py, PyAny>, text: &str, line: usize) -> Result<(), Error> {
+    /// Fails unless a definition is that of `code`.
+    fn check_source(&self, code: &Bound<'py, PyAny>, own: &Definition<'py>) -> Result<(), Error> {
         // Most functions are compiled alone as they are in their file, and that is quick.
-        let alone = self.parse(text, line)?;
-        let made = self.redefine(&alone, Some(&self.parse(text, line)?));
+        let made = self.redefine(&self.parse(&own.text, own.line)?, Some(own));
         if let Ok(made) = made
             && let Some(made) = Function::new(&made).and_then(|made| made.code())
             && guard::digest(&made)? == guard::digest(code)?
