@@ -15,9 +15,10 @@ use crate::lock;
 use crate::names;
 use crate::options::Options;
 use crate::patch::{Listed, Patch, plain};
+use crate::raw::body;
 use crate::raw::builtin::StoredCallable;
 use crate::raw::frame::current_module;
-use crate::raw::function::{self, Function};
+use crate::raw::function::Function;
 use crate::raw::{audit, layout};
 use crate::scope::{Reach, Scope};
 use crate::site::{AnySite, Site};
@@ -157,7 +158,7 @@ pub(crate) fn place<'py>(
                 return hook(&target.function, replacement, options, goal);
             }
             let source = Replacement::resolve(replacement, &target.function)?;
-            let make_body = |base: &function::Body<'py>| {
+            let make_body = |base: &body::Body<'py>| {
                 source.check_kind(&target.function)?;
                 Ok(body_for(&source.function, base, &target)?)
             };
@@ -318,7 +319,7 @@ pub(crate) fn frozen<'py>(replacement: &Bound<'py, PyAny>) -> Result<Bound<'py, 
 
 /// Makes the body of a hook call what its original does now: that of an original which lies further out
 /// has the body of a hook too.
-fn freeze_original(body: &mut function::Body<'_>) -> Result<(), Error> {
+fn freeze_original(body: &mut body::Body<'_>) -> Result<(), Error> {
     if let (Calls::Original(index, original), Some(cells)) =
         (trampoline::calls(body)?, body.closure())
     {
@@ -444,9 +445,9 @@ pub(crate) fn author<'py>(
 /// What the replacement does now, in the form that the target can have it.
 fn body_for<'py>(
     source: &Function<'py>,
-    base: &function::Body<'py>,
+    base: &body::Body<'py>,
     target: &FunctionTarget<'py>,
-) -> PyResult<function::Body<'py>> {
+) -> PyResult<body::Body<'py>> {
     let mut body = body_now(source)?;
     freeze_original(&mut body)?;
     body.detach()?;

@@ -7,7 +7,8 @@
 use pyo3::prelude::*;
 use pyo3::types::{PyTuple, PyType};
 
-use crate::raw::function::{Body, Function};
+use crate::raw::body::Body;
+use crate::raw::function::Function;
 use crate::site::Site;
 use crate::target::{FunctionTarget, defines};
 

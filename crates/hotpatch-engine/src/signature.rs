@@ -9,9 +9,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyType};
 
 use crate::called::{Called, partial_field, static_attribute};
+use crate::raw::body::Body;
 use crate::raw::builtin::Builtin;
 use crate::raw::code::flags;
-use crate::raw::function::{Body, Function};
+use crate::raw::function::Function;
 use crate::raw::method::Method;
 use crate::site::Site;
 

@@ -5,8 +5,9 @@ use pyo3::types::{PyTuple, PyWeakrefReference};
 
 use crate::bypassed;
 use crate::patch::Reference;
+use crate::raw::body;
 use crate::raw::builtin::Builtin;
-use crate::raw::function::{self, Function};
+use crate::raw::function::Function;
 use crate::raw::method::{self, Method};
 use crate::signature::Signature;
 use crate::stack::Stack;
@@ -130,10 +131,7 @@ pub(crate) trait Site<'py>: Clone + 'py {
     }
 
     /// The Python function that runs while it does what `body` says, and what that does.
-    fn python(
-        &self,
-        body: &Body<'py, Self>,
-    ) -> PyResult<Option<(Function<'py>, function::Body<'py>)>> {
+    fn python(&self, body: &Body<'py, Self>) -> PyResult<Option<(Function<'py>, body::Body<'py>)>> {
         let _ = body;
         Ok(None) // it is written in C
     }

@@ -9,7 +9,8 @@ use crate::diff::{Diff, Source, is_diff};
 use crate::error::{Error, describe};
 use crate::guard;
 use crate::raw::attributes::attributes_of;
-use crate::raw::function::{Body, Function};
+use crate::raw::body::Body;
+use crate::raw::function::Function;
 use crate::site::Site;
 use crate::trampoline;
 

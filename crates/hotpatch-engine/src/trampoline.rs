@@ -16,8 +16,9 @@ use pyo3::types::{PyDict, PyTuple};
 
 use crate::hook::How;
 use crate::kind::{CO_ITERABLE_COROUTINE, Kind};
+use crate::raw::body::Body;
 use crate::raw::code::{self, flags};
-use crate::raw::function::{Body, Function};
+use crate::raw::function::Function;
 use crate::raw::method::Method;
 use crate::signature::{
     KEYWORD_ONLY, POSITIONAL_ONLY, Parameter, Signature, VAR_KEYWORD, VAR_POSITIONAL,

@@ -304,7 +304,8 @@ mod tests {
     use pyo3::types::PyDict;
 
     use super::*;
-    use crate::raw::function::{Function, StoredBody};
+    use crate::raw::body::StoredBody;
+    use crate::raw::function::Function;
     use crate::site::{Site, Stored as _};
 
     fn cell<'py>(value: &Bound<'py, PyAny>) -> Bound<'py, PyAny> {

@@ -9,7 +9,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::function::{BODY, Field, Function, IDENTITY};
+use super::body::{BODY, Field, IDENTITY};
+use super::function::Function;
 use crate::error::Error;
 use crate::site::Site;
 

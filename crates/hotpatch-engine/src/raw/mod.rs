@@ -9,6 +9,7 @@
 
 pub(crate) mod attributes;
 pub(crate) mod audit;
+pub(crate) mod body;
 pub(crate) mod builtin;
 mod call;
 pub(crate) mod closure;
