@@ -16,8 +16,8 @@ from pathlib import Path
 import torture
 from torture.subjects import SHORT, SUBJECTS, THROUGH, why_expected
 
-MODES = ["clone", "original", "undone", "through"]
-SHORT_MODES = ["clone", "original", "through"]
+MODES = ["clone", "elsewhere", "original", "undone", "through"]
+SHORT_MODES = ["clone", "elsewhere", "original", "through"]
 KINDS = ("differing", "expected", "unsteady")
 PROCESS = "the process that ran the tests"
 ROOT = Path(__file__).resolve().parent.parent

@@ -5,6 +5,7 @@ python -m torture.run MODE SUBJECT FILE
 
 from __future__ import annotations
 
+import contextvars
 import doctest
 import faulthandler
 import functools
@@ -237,9 +238,18 @@ def patch_calling_original(function: types.FunctionType) -> Patch:
     return handle[0]
 
 
+def patch_elsewhere(function: types.FunctionType) -> Patch:
+    """The patch is in force in a context in which nothing runs."""
+    patch: Patch = contextvars.Context().run(
+        lambda: hotpatch(cloned(function), function, scope="context")
+    )
+    return patch
+
+
 PATCHES = {
     "nothing": [],
     "clone": [patch_with_clone],
+    "elsewhere": [patch_elsewhere],
     "original": [patch_calling_original],
     "undone": [patch_calling_original, patch_with_clone],
 }

@@ -8,6 +8,7 @@ use pyo3::types::{PyString, PyTuple};
 use crate::change::{Addition, Change, Edit, Source};
 use crate::class_cell;
 use crate::error::{Error, describe};
+use crate::graft;
 use crate::guard;
 use crate::hook::{Hook, How, body_now};
 use crate::kind::Kind;
@@ -21,6 +22,7 @@ use crate::raw::frame::current_module;
 use crate::raw::function::Function;
 use crate::raw::{audit, layout};
 use crate::scope::{Reach, Scope};
+use crate::signature::Signature;
 use crate::site::{AnySite, Site};
 use crate::source::{self, Place};
 use crate::target::{FunctionTarget, Target};
@@ -320,6 +322,16 @@ pub(crate) fn frozen<'py>(replacement: &Bound<'py, PyAny>) -> Result<Bound<'py, 
 /// Makes the body of a hook call what its original does now: that of an original which lies further out
 /// has the body of a hook too.
 fn freeze_original(body: &mut body::Body<'_>) -> Result<(), Error> {
+    if let Some(graft) = graft::take_off(body)? {
+        freeze_original(body)?;
+        if let Some(replacement) = graft.replacement
+            && let Some(parameters) = Signature::of_body(body)?.map(|it| it.parameters)
+            && let Some(frozen) = Function::new(&frozen(replacement.as_any())?)
+        {
+            graft::add(body, &parameters, &graft.place, &frozen)?;
+        }
+        return Ok(());
+    }
     if let (Calls::Original(index, original), Some(cells)) =
         (trampoline::calls(body)?, body.closure())
     {

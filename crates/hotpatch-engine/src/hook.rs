@@ -180,24 +180,26 @@ impl Hook {
             }
             callable = function.as_any().clone();
         }
-        let make = |mut signature: Signature<'py>| -> Result<Body<'py, S>, Error> {
-            let mut observed = String::new();
+        let make = |mut signature: Signature<'py>, is_known: bool| -> Result<Body<'py, S>, Error> {
+            let (mut observed, mut is_that_below) = (String::new(), is_known);
             if self.how == How::Replace && !signature.is_that_of(&callable)? {
                 signature = Signature { globals: signature.globals, ..Signature::anything() };
+                is_that_below = false;
             }
             if self.how.is_observer() {
                 let mut found = self.observed(named, &signature.parameters)?;
                 if found.is_err() {
                     // A replacement below has not the parameters of the target.
                     signature = signature_of(site, base)?;
+                    is_that_below = false;
                     found = self.observed(named, &signature.parameters)?;
                 }
                 observed = found.map_err(|why| self.misfit(named, site.as_any(), &why))?;
             }
-            let shape = Shape {
+            let mut shape = Shape {
                 how: self.how,
                 kind: Kind::of_target(original)?,
-                is_scoped: self.reach.is_some(),
+                is_scoped: false,
                 parameters: signature.parameters,
                 observed,
             };
@@ -206,13 +208,36 @@ impl Hook {
                 None => py.import("functools")?.dict().into_any(),
             };
             let mut called = vec![callable.clone(), original.clone()];
-            called.extend(self.reach.iter().map(|reach| reach.is_here(py)));
+            if let Some(reach) = &self.reach {
+                // Others begin when they are awaited or asked for a value, which can be elsewhere.
+                if is_that_below && shape.kind == Kind::Plain {
+                    let parameters = shape.parameters.clone();
+                    let function = match Function::new(&callable) {
+                        Some(function) if self.how == How::Replace => function,
+                        _ => trampoline::function(
+                            shape.clone(),
+                            &called,
+                            signature.defaults.clone(),
+                            &globals,
+                        )?,
+                    };
+                    if let Some(body) = site.choosing(&function, reach, &parameters, below)? {
+                        return Ok(body);
+                    }
+                }
+                shape.is_scoped = true;
+                called.push(reach.place(py).clone().into_any());
+            }
             let function = trampoline::function(shape, &called, signature.defaults, &globals)?;
             Ok(site.calling(&function, below)?)
         };
-        match make(signature_of(site, below)?).map_err(PyErr::from) {
+        let signature = site.signature(below)?;
+        let is_known = signature.is_some();
+        match make(signature.unwrap_or_else(Signature::anything), is_known).map_err(PyErr::from) {
             // Code that nobody wrote can name a parameter after a keyword.
-            Err(error) if error.is_instance_of::<PySyntaxError>(py) => make(Signature::anything()),
+            Err(error) if error.is_instance_of::<PySyntaxError>(py) => {
+                make(Signature::anything(), false)
+            }
             outcome => Ok(outcome?),
         }
     }

@@ -16,6 +16,9 @@
 //! A *hook* does not take the place of what lies below it. It gets the body of a small generated function
 //! that calls the hook and the original.
 //!
+//! A patch for one thread or context does not take its place either. In front of the code below it comes a
+//! test, and behind it a call of the replacement, so that all others run what they ran.
+//!
 //! A replacement that is no Python function (a builtin, a class, a bound method, a mock) has no body
 //! to install. The target then gets the body of a small generated function that calls it.
 //!
@@ -53,7 +56,8 @@
 //!
 //! *Calls that are starting* have bound their code but not copied their cells yet. What can run then is
 //! the `__eq__` of a keyword that is a subclass of `str`, and what that sets going. So the closure gets
-//! no shorter than any code that the function ever had needs.
+//! no shorter than any code that the function ever had needs. The test of a patch for some calls only comes
+//! before that, and runs no Python code.
 //!
 //! *Specialised call sites* compare `func_version`, a number that stands for a body. It goes with the
 //! body, so sites that know the replacement know the patched target, and sites that know the target
@@ -90,6 +94,7 @@ mod compile;
 mod diff;
 mod error;
 mod farewell;
+mod graft;
 mod guard;
 mod holder;
 mod hook;
@@ -106,6 +111,7 @@ mod signature;
 mod site;
 mod source;
 mod stack;
+mod tables;
 mod target;
 mod trampoline;
 mod transaction;

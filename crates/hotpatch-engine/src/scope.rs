@@ -1,12 +1,13 @@
 //! Where a patch is in force: everywhere, or only in one thread or context.
 
+use std::cell::Cell;
 use std::fmt;
-use std::thread::{self, ThreadId};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
-use pyo3::types::{IntoPyDict, PyType};
+
+use crate::raw::context;
 
 /// Which calls of the target a patch is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -41,78 +42,92 @@ impl fmt::Display for Scope {
     }
 }
 
-/// The thread or the context in which a patch is in force.
+/// The thread or the context in which a patch is in force. It is true there, and false elsewhere.
+#[pyclass(frozen, module = "hotpatch._native")]
+pub(crate) enum Where {
+    /// That in which a variable is set.
+    Context { variable: Py<PyAny> },
+    /// That with this number.
+    Thread { number: u64 },
+}
+
+#[pymethods]
+impl Where {
+    fn __bool__(&self, py: Python<'_>) -> PyResult<bool> {
+        self.is_here(py)
+    }
+}
+
+impl Where {
+    /// Whether that is the current one. Runs no Python code.
+    pub(crate) fn is_here(&self, py: Python<'_>) -> PyResult<bool> {
+        match self {
+            Self::Context { variable } => context::is_set(variable.bind(py)),
+            Self::Thread { number } => Ok(current_thread() == *number),
+        }
+    }
+}
+
+/// The number of the current thread. Unlike `threading.get_ident`, it is not used again for one that begins
+/// later.
+fn current_thread() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    thread_local! {
+        static NUMBER: Cell<u64> = const { Cell::new(0) };
+    }
+    if NUMBER.get() == 0 {
+        NUMBER.set(NEXT.fetch_add(1, Ordering::Relaxed));
+    }
+    NUMBER.get()
+}
+
+/// Where a patch is in force, and what ends that.
 pub(crate) struct Reach {
-    /// A callable that says whether that is the current one.
-    is_here: Py<PyAny>,
-    /// For a context: the variable that is set in it, and what takes that back.
-    set: Option<(Py<PyAny>, Py<PyAny>)>,
+    place: Py<Where>,
+    /// For a context: what takes back that its variable is set.
+    token: Option<Py<PyAny>>,
 }
 
 impl Reach {
     /// The current thread or context. `None` is everywhere.
     pub(crate) fn here(py: Python<'_>, scope: Scope) -> PyResult<Option<Self>> {
-        Ok(match scope {
-            Scope::Process => None,
+        let (place, token) = match scope {
+            Scope::Process => return Ok(None),
             Scope::Context => {
-                static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-                let class = CLASS.import(py, "contextvars", "ContextVar")?;
-                let options = [(intern!(py, "default"), false)].into_py_dict(py)?;
-                let variable = class.call((intern!(py, "hotpatch"),), Some(&options))?;
+                let variable = context::variable(py)?;
                 let token = variable.call_method1(intern!(py, "set"), (true,))?;
-                let is_here = variable.getattr(intern!(py, "get"))?.unbind();
-                Some(Self { is_here, set: Some((variable.unbind(), token.unbind())) })
+                (Where::Context { variable: variable.unbind() }, Some(token.unbind()))
             }
-            Scope::Thread => {
-                let thread = Bound::new(py, Thread(thread::current().id()))?;
-                let is_here = thread.getattr(intern!(py, "is_current"))?.unbind();
-                Some(Self { is_here, set: None })
-            }
-        })
+            Scope::Thread => (Where::Thread { number: current_thread() }, None),
+        };
+        Ok(Some(Self { place: Py::new(py, place)?, token }))
     }
 
-    pub(crate) fn is_here<'py>(&self, py: Python<'py>) -> Bound<'py, PyAny> {
-        self.is_here.bind(py).clone()
+    pub(crate) fn place<'py>(&self, py: Python<'py>) -> &Bound<'py, Where> {
+        self.place.bind(py)
     }
 
     pub(crate) fn clone_ref(&self, py: Python<'_>) -> Self {
-        let set = self.set.as_ref();
-        Self {
-            is_here: self.is_here.clone_ref(py),
-            set: set.map(|(variable, token)| (variable.clone_ref(py), token.clone_ref(py))),
-        }
+        let token = self.token.as_ref().map(|token| token.clone_ref(py));
+        Self { place: self.place.clone_ref(py), token }
     }
 
     /// The same, but what takes it back.
     pub(crate) fn borrowed(&self, py: Python<'_>) -> Self {
-        Self { is_here: self.is_here.clone_ref(py), set: None }
+        Self { place: self.place.clone_ref(py), token: None }
     }
 
     /// Everything that the garbage collector has to know of.
     pub(crate) fn references(&self, mut visit: impl FnMut(&Py<PyAny>)) {
-        visit(&self.is_here);
-        if let Some((variable, token)) = &self.set {
-            visit(variable);
-            visit(token);
-        }
+        visit(self.place.as_any());
+        self.token.iter().for_each(visit);
     }
 
     /// Takes the variable out of its context, if this is that. Otherwise it goes with the context.
     pub(crate) fn leave(&self, py: Python<'_>) {
-        if let Some((variable, token)) = &self.set {
+        if let (Where::Context { variable }, Some(token)) = (self.place.get(), &self.token) {
             // Fails in another context.
             let _ = variable.bind(py).call_method1(intern!(py, "reset"), (token,));
         }
-    }
-}
-
-/// A thread. Unlike `threading.get_ident`, this is not used again for one that begins later.
-#[pyclass(frozen, module = "hotpatch._native")]
-struct Thread(ThreadId);
-
-#[pymethods]
-impl Thread {
-    fn is_current(&self) -> bool {
-        thread::current().id() == self.0
     }
 }

@@ -9,7 +9,8 @@ use crate::raw::body;
 use crate::raw::builtin::Builtin;
 use crate::raw::function::Function;
 use crate::raw::method::{self, Method};
-use crate::signature::Signature;
+use crate::scope::Reach;
+use crate::signature::{Parameter, Signature};
 use crate::stack::Stack;
 use crate::transaction::{Group, Groups};
 use crate::wrapper::Wrapper;
@@ -120,6 +121,19 @@ pub(crate) trait Site<'py>: Clone + 'py {
         function: &Function<'py>,
         below: &Body<'py, Self>,
     ) -> PyResult<Body<'py, Self>>;
+
+    /// What it does to call `function` where a patch is in force, and what `below` says elsewhere, with nothing
+    /// in between. It has these parameters. `None` if it cannot.
+    fn choosing(
+        &self,
+        function: &Function<'py>,
+        reach: &Reach,
+        parameters: &[Parameter],
+        below: &Body<'py, Self>,
+    ) -> PyResult<Option<Body<'py, Self>>> {
+        let _ = (function, reach, parameters, below);
+        Ok(None) // only Python functions can
+    }
 
     /// What it does to do the same as `function`, which is of its kind, instead of what `below` says.
     fn replaced_by(

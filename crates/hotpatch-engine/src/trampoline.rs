@@ -14,6 +14,7 @@ use pyo3::exceptions::{PySyntaxError, PySystemError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::graft;
 use crate::hook::How;
 use crate::kind::{CO_ITERABLE_COROUTINE, Kind};
 use crate::raw::body::Body;
@@ -278,7 +279,7 @@ fn statements(shape: &Shape, names: &Names) -> Vec<String> {
             _ => vec![format!("return {}", expression_of(&original))],
         };
         otherwise = otherwise.into_iter().map(|line| format!("    {line}")).collect();
-        otherwise.insert(0, format!("if not {}():", names.name("active")));
+        otherwise.insert(0, format!("if not {}:", names.name("active")));
         lines.splice(0..0, otherwise);
     }
     lines
@@ -342,6 +343,9 @@ pub(crate) fn calls<'py>(body: &Body<'py>) -> PyResult<Calls<'py>> {
 pub(crate) fn innermost<'py>(body: &Body<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
     let mut body = body.clone();
     loop {
+        if graft::take_off(&mut body)?.is_some() {
+            continue;
+        }
         let original = match calls(&body)? {
             Calls::Original(_, original) => Function::new(&original),
             Calls::Replacement => None,

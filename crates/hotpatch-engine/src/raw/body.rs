@@ -6,6 +6,7 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use super::function::Function;
 use crate::site::Stored;
 
 /// One of the fields of a function object that hold a reference.
@@ -43,6 +44,8 @@ pub(super) const CLOSURE: usize = 3;
 pub(super) const DEFAULTS: usize = 4;
 pub(super) const KEYWORD_DEFAULTS: usize = 5;
 pub(super) const ANNOTATIONS: usize = 6;
+/// Not a field: a tuple of what the code refers to weakly, and the function keeps (see [`crate::graft`]).
+pub(super) const KEPT: usize = FIELDS;
 /// Those that tell whether a function has been changed, and those that must not go with a change.
 pub(super) const SEEN: usize = KEYWORD_DEFAULTS + 1;
 
@@ -56,8 +59,8 @@ pub(super) const IDENTITY: &[Field] = &[
 ];
 pub(super) const ATTRIBUTES: Field = field!("__dict__", func_dict);
 
-/// A reference for each field of [`BODY`], in its order.
-pub(super) type References<'py> = [Option<Bound<'py, PyAny>>; FIELDS];
+/// A reference for each field of [`BODY`], in its order, and the kept.
+pub(super) type References<'py> = [Option<Bound<'py, PyAny>>; FIELDS + 1];
 
 /// What a function does, taken off the function object.
 #[derive(Clone)]
@@ -104,6 +107,21 @@ impl<'py> Body<'py> {
         self.fields[CLOSURE] = Some(cells.into_any());
     }
 
+    /// What the code refers to weakly.
+    pub(crate) fn kept(&self) -> Option<&Bound<'py, PyTuple>> {
+        self.fields[KEPT].as_ref()?.cast().ok()
+    }
+
+    /// Takes the code of `function`, which refers to `kept` weakly, into the place of its own.
+    pub(crate) fn set_code(&mut self, function: &Function<'py>, kept: Option<Bound<'py, PyTuple>>) {
+        self.fields[CODE] = function.code();
+        self.fields[KEPT] = kept.map(Bound::into_any);
+        #[cfg(Py_3_11)]
+        {
+            self.version = function.version();
+        }
+    }
+
     /// Replaces the dicts that Python code can change in place with copies of them as they are now.
     pub(crate) fn detach(&mut self) -> PyResult<()> {
         for index in [KEYWORD_DEFAULTS, ANNOTATIONS] {
@@ -119,7 +137,7 @@ impl<'py> Body<'py> {
 
 /// A [`Body`] that is kept.
 pub(crate) struct StoredBody {
-    pub(super) fields: [Option<Py<PyAny>>; FIELDS],
+    pub(super) fields: [Option<Py<PyAny>>; FIELDS + 1],
     #[cfg(Py_3_11)]
     pub(super) version: u32,
 }

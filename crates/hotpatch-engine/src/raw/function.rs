@@ -6,11 +6,13 @@ use pyo3::types::PyTuple;
 
 use super::body::{
     ANNOTATIONS, ATTRIBUTES, BODY, BUILTINS, Body, CLOSURE, CODE, DEFAULTS, Field, GLOBALS,
-    IDENTITY, KEYWORD_DEFAULTS, References, SEEN, StoredBody,
+    IDENTITY, KEPT, KEYWORD_DEFAULTS, References, SEEN, StoredBody,
 };
 use super::closure::{Closure, Few, Hidden};
 use super::optimizer;
-use crate::signature::Signature;
+use crate::graft;
+use crate::scope::Reach;
+use crate::signature::{Parameter, Signature};
 use crate::site::{self, Install as _, Site};
 use crate::transaction::{Group, Groups};
 
@@ -161,7 +163,10 @@ impl<'py> Site<'py> for Function<'py> {
     }
 
     fn body(&self) -> PyResult<Body<'py>> {
-        let mut fields: References<'py> = self.fields();
+        let mut fields: References<'py> = [const { None }; _];
+        for (field, slot) in fields.iter_mut().zip(BODY) {
+            *field = self.read(slot);
+        }
         #[cfg(Py_3_11)]
         let version = self.version();
         if let Some(ours) = fields[CLOSURE].as_ref().and_then(Closure::of) {
@@ -170,6 +175,10 @@ impl<'py> Site<'py> for Function<'py> {
                 0 => None,
                 _ => Some(PyTuple::new(self.0.py(), cells)?.into_any()),
             };
+            let kept: Vec<_> = ours.kept().filter(is_function).collect();
+            if !kept.is_empty() {
+                fields[KEPT] = Some(PyTuple::new(self.0.py(), kept)?.into_any());
+            }
         }
         Ok(Body {
             fields,
@@ -197,9 +206,22 @@ impl<'py> Site<'py> for Function<'py> {
     /// Annotations belong to the signature, which is that of what lies below.
     fn calling(&self, function: &Self, below: &Body<'py>) -> PyResult<Body<'py>> {
         let mut body = function.body()?;
-        body.fields[ANNOTATIONS..].clone_from_slice(&below.fields[ANNOTATIONS..]);
+        body.fields[ANNOTATIONS..KEPT].clone_from_slice(&below.fields[ANNOTATIONS..KEPT]);
         body.detach()?;
         Ok(body)
+    }
+
+    fn choosing(
+        &self,
+        function: &Self,
+        reach: &Reach,
+        parameters: &[Parameter],
+        below: &Body<'py>,
+    ) -> PyResult<Option<Body<'py>>> {
+        let mut body = below.clone();
+        let is_done = graft::add(&mut body, parameters, reach.place(self.0.py()), function)?;
+        body.detach()?;
+        Ok(is_done.then_some(body))
     }
 
     fn replaced_by(&self, function: &Self, _: &Body<'py>) -> PyResult<Body<'py>> {
@@ -263,8 +285,11 @@ impl<'py> Site<'py> for Function<'py> {
         };
         let foreign =
             old.filter(|cells| ours.is_none() && !cells.is_exact_instance_of::<PyTuple>());
-        ours.iter().flat_map(Closure::kept).for_each(|object| keep(&object));
+        let carried = ours.iter().flat_map(Closure::kept).filter(|object| !is_function(object));
+        carried.for_each(|object| keep(&object));
         seen.0[GLOBALS..=BUILTINS].iter().flatten().chain(foreign).for_each(&mut keep);
+
+        hidden.kept.extend(body.kept().into_iter().flatten());
 
         let mut home = None;
         if has_stack || !hidden.is_empty() {
@@ -279,6 +304,11 @@ impl<'py> Site<'py> for Function<'py> {
         }
         Ok(Install { function: self.clone(), body, seen, home })
     }
+}
+
+/// Of what a closure keeps, functions belong to the body that is installed.
+fn is_function(object: &Bound<'_, PyAny>) -> bool {
+    Function::new(object).is_some()
 }
 
 /// A cell with nothing in it.
