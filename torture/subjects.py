@@ -128,7 +128,7 @@ EXPECTED_THROUGH = {
 }
 
 
-# The same where patches are in force elsewhere: coroutines and generators have a function in between.
+# The same where patches are in force elsewhere: these have a generated function in between.
 EXPECTED_ELSEWHERE = {
     "test.test_contextlib_async.*.test_exit_exception_traceback": TRACEBACK,
     "test.test_inspect.*.test_class_async_method": SOURCE,

@@ -20,7 +20,7 @@
 //! lines, its locals and its frame.
 //!
 //! The switch refers to the replacement weakly, since the garbage collector does not look into code
-//! objects. The function that has the code keeps the replacement: see [`Body`](crate::raw::body::Body).
+//! objects. The function that has the code keeps the replacement: see [`Body`].
 //!
 //! CPython itself says what its instructions are called, which numbers they have and how much room they
 //! take (`Lib/opcode.py`); how they are put together here was tried on each of 3.10 to 3.15.
