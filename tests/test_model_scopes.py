@@ -138,6 +138,12 @@ class ScopedFunctions(PatchedFunctions):
     def undo_anywhere(self, index: int, where: Surroundings) -> None:
         where.run(functools.partial(self.undo, index))
 
+    @HAS_PLACES
+    @stateful.rule(index=INDEX, first_steps=st.just(1))
+    def begin_flight(self, index: int, first_steps: int) -> None:
+        # Not all ask where the call was made: some ask where it begins to run.
+        super().begin_flight(index, first_steps)
+
     @HAS_FLIGHTS
     @stateful.rule(index=INDEX, where=WHERE)
     def resume_flight_anywhere(self, index: int, where: Surroundings) -> None:

@@ -212,13 +212,19 @@ pub(crate) fn static_attribute<'py>(
     class_attribute(&object.get_type(), name)
 }
 
-/// Whether an object has an attribute of its own, in its `__dict__`.
-pub(crate) fn has_own(object: &Bound<'_, PyAny>, name: &str) -> PyResult<bool> {
-    match object.getattr_opt(intern!(object.py(), "__dict__"))? {
-        Some(attributes) => match attributes.cast_into::<PyDict>() {
-            Ok(attributes) => attributes.contains(name),
-            Err(_) => Ok(false),
-        },
-        None => Ok(false),
+/// Whether an object has one of some attributes of its own, in its `__dict__`.
+pub(crate) fn has_own(object: &Bound<'_, PyAny>, names: &[&str]) -> PyResult<bool> {
+    let attributes = object.getattr_opt(intern!(object.py(), "__dict__"))?;
+    let Some(Ok(attributes)) = attributes.map(Bound::cast_into::<PyDict>) else {
+        return Ok(false);
+    };
+    if attributes.is_empty() {
+        return Ok(false);
     }
+    for name in names {
+        if attributes.contains(name)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -209,8 +209,8 @@ impl Hook {
             };
             let mut called = vec![callable.clone(), original.clone()];
             if let Some(reach) = &self.reach {
-                // Others begin when they are awaited or asked for a value, which can be elsewhere.
-                if is_that_below && shape.kind == Kind::Plain {
+                // In 3.10 a call of any other kind runs no instruction.
+                if is_that_below && (cfg!(Py_3_11) || shape.kind == Kind::Plain) {
                     let parameters = shape.parameters.clone();
                     let function = match Function::new(&callable) {
                         Some(function) if self.how == How::Replace => function,

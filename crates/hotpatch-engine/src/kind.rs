@@ -151,5 +151,5 @@ impl Kind {
 /// `inspect.markcoroutinefunction` sets the one attribute (Lib/inspect.py, since 3.12), and asyncio
 /// and `unittest.mock` the other (Lib/unittest/mock.py, `AsyncMockMixin`, 3.10 to 3.15).
 fn is_marked(callable: &Bound<'_, PyAny>) -> PyResult<bool> {
-    Ok(has_own(callable, "_is_coroutine_marker")? || has_own(callable, "_is_coroutine")?)
+    has_own(callable, &["_is_coroutine_marker", "_is_coroutine"])
 }

@@ -86,6 +86,7 @@
 //! cannot be patched: such targets are refused.
 
 mod apply;
+mod assembler;
 mod bypassed;
 mod called;
 mod change;
