@@ -5,7 +5,8 @@ import functools
 import itertools
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, Literal
 from unittest import mock
 
 import pytest
@@ -280,6 +281,85 @@ def test_an_original_is_a_target_too(order: str) -> None:
         made[letter].undo()
         expected = ["second"] * second.active + ["inner"] * (second.active and inner.active)
         assert f() == " ".join([*expected, *["first"] * first.active, "base"])
+
+
+How = Literal["before", "after", "error"]
+OBSERVERS: list[How] = ["before", "after", "error"]
+
+
+class Observing:
+    """An observer of an original that names a parameter which what lies below has only at first."""
+
+    def __init__(self, how: How) -> None:
+        self.how = how
+        self.told: list[object] = []
+
+    def observe(self, original: Callable[..., object]) -> None:
+        def hear(*given: object, x: object) -> None:
+            self.told.append(x)
+
+        hotpatch(hear, original, how=self.how)
+
+    def check(self, *functions: Callable[..., object]) -> None:
+        for number, function in enumerate(functions):
+            self.told.clear()
+            with pytest.raises(ZeroDivisionError) if self.how == "error" else nullcontext():
+                assert function(number) == ("other", number)
+            assert self.told == [number]
+
+    def with_x(self, x: object) -> object:
+        return "x", x
+
+    def with_other(self, other: object) -> object:
+        if self.how == "error":
+            raise ZeroDivisionError
+        return "other", other
+
+
+@pytest.mark.parametrize("how", OBSERVERS)
+def test_an_observer_of_an_original_stays_when_its_parameter_goes_with_an_undo(how: How) -> None:
+    observing = Observing(how)
+
+    def f(other: object) -> object:
+        return observing.with_other(other)
+
+    first = hotpatch(lambda x: observing.with_x(x), f)
+    second: Patch = hotpatch(lambda x: second.original(x), f)
+    observing.observe(second.original)
+    first.undo()
+    observing.check(f, second.original)
+
+
+@pytest.mark.parametrize("how", OBSERVERS)
+def test_an_observer_of_an_original_stays_when_a_patch_without_its_parameter_comes(
+    how: How,
+) -> None:
+    observing = Observing(how)
+
+    def f(x: object) -> object:
+        return observing.with_x(x)
+
+    above: Patch = hotpatch(lambda x: above.original(x), f)
+    observing.observe(above.original)
+    hotpatch(lambda other: observing.with_other(other), f, order=-1)
+    observing.check(f, above.original)
+
+
+@pytest.mark.parametrize("how", OBSERVERS)
+def test_an_observer_of_an_original_is_copied_also_without_its_parameter(how: How) -> None:
+    observing = Observing(how)
+
+    def f(x: object) -> object:
+        return observing.with_x(x)
+
+    def g(x: object) -> object:
+        return x
+
+    hook = hotpatch(lambda original, x: original(x), f, how="around")
+    observing.observe(hook.original)
+    hotpatch(lambda other: observing.with_other(other), f, order=-1)
+    hotpatch(f, g)
+    observing.check(f, g)
 
 
 NAMES = "abc"

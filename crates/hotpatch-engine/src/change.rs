@@ -133,7 +133,7 @@ impl<'py, S: Site<'py>> View<'py, S> {
                 rank: layer.rank(),
                 original: layer.original.as_ref().map(|original| original.bind(py).clone()),
                 hook: hook.map(|it| (it.clone_ref(py), layer.replacement.bind(py).clone())),
-                body: (!is_single).then(|| layer.body.bind(py)),
+                body: (!is_single || hook.is_some()).then(|| layer.body.bind(py)),
             });
             has_hooks |= hook.is_some();
             if layer.rank() > last && hook.is_none() {
@@ -311,7 +311,8 @@ impl<'py, S: Site<'py>> Change<'py, S> {
             if let (Some((hook, named)), Some(original), Some(base)) =
                 (&layer.hook, &layer.original, &base)
             {
-                let body = hook.body(&self.site, named, original, &current, base)?;
+                let former = layer.body.as_ref();
+                let body = hook.body(&self.site, named, original, &current, base, former)?;
                 self.rebuilt.push((layer.rank, S::Stored::unbind(body.clone())));
                 below = Some(body);
             } else {
@@ -350,7 +351,7 @@ impl<'py, S: Site<'py>> Change<'py, S> {
                 let is_patched = self.epoch.is_some();
                 of.check(&self.site, replacement, Some(base).filter(|_| is_patched))?;
                 let twin = self.site.twin(lower.clone())?.as_any().clone();
-                let body = of.body(&self.site, replacement, &twin, &lower, base);
+                let body = of.body(&self.site, replacement, &twin, &lower, base, None);
                 *below = Some(body.inspect_err(|_| S::Stored::discard(twin.clone()))?);
                 (hook, original) = (Some(of.clone_ref(patch.py())), Some(twin.unbind()));
             }

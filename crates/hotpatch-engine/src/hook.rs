@@ -163,6 +163,8 @@ impl Hook {
     }
 
     /// The body of a function that calls the hook and `original`, which does what `below` says.
+    ///
+    /// `former` is the one that it has had until now, if it is not new.
     pub(crate) fn body<'py, S: Site<'py>>(
         &self,
         site: &S,
@@ -170,6 +172,7 @@ impl Hook {
         original: &Bound<'py, PyAny>,
         below: &Body<'py, S>,
         base: &Body<'py, S>,
+        former: Option<&Body<'py, S>>,
     ) -> Result<Body<'py, S>, Error> {
         let py = original.py();
         let mut callable = self.callable.bind(py).clone();
@@ -188,11 +191,14 @@ impl Hook {
             }
             if self.how.is_observer() {
                 let mut found = self.observed(named, &signature.parameters)?;
-                if found.is_err() {
-                    // A replacement below has not the parameters of the target.
-                    signature = signature_of(site, base)?;
-                    is_that_below = false;
-                    found = self.observed(named, &signature.parameters)?;
+                // A replacement below has not the parameters of the target. Nor has the target those that
+                // it had, if it is the original of a patch and another patch comes or goes below that.
+                for known in [Some(base), former].into_iter().flatten() {
+                    if found.is_err() {
+                        signature = signature_of(site, known)?;
+                        is_that_below = false;
+                        found = self.observed(named, &signature.parameters)?;
+                    }
                 }
                 observed = found.map_err(|why| self.misfit(named, site.as_any(), &why))?;
             }
@@ -322,7 +328,7 @@ fn body_over<'py, S: Site<'py>>(
             .filter_map(|layer| {
                 let original = layer.original.as_ref()?.bind(py).clone();
                 let hook = layer.hook.as_ref()?.clone_ref(py);
-                Some((hook, layer.replacement.bind(py).clone(), original))
+                Some((hook, layer.replacement.bind(py).clone(), original, layer.body.bind(py)))
             })
             .collect();
         if hooks.is_empty() || !stack.is_installed(site) {
@@ -339,13 +345,13 @@ fn body_over<'py, S: Site<'py>>(
         return Ok(site.body()?);
     };
     let mut body = below.or(bottom).unwrap_or_else(|| base.clone());
-    for (hook, named, original) in hooks.iter().rev() {
+    for (hook, named, original, former) in hooks.iter().rev() {
         // Somebody may have patched what the hook calls.
         if let Some(original) = S::new(original) {
             body = body_over(&original, Some(body))?;
         }
         let original = site.twin(body.clone())?;
-        body = hook.body(site, named, original.as_any(), &body, &base)?;
+        body = hook.body(site, named, original.as_any(), &body, &base, Some(former))?;
     }
     Ok(body)
 }
