@@ -171,6 +171,24 @@ def test_scopes_stack_with_other_patches(scope: Scope) -> None:
         assert target(1) == base
 
 
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_patch_of_an_original_is_for_calls_in_the_scope_in_a_copy_too(scope: Scope) -> None:
+    """Other calls of a plain function do not go through the original."""
+    target, other = make_target(), make_target()
+
+    def mark(original: Function, x: int, *rest: Any, **more: Any) -> Any:
+        return "marked", original(x, *rest, **more)
+
+    outer = hotpatch(mark, target, how="around", scope=scope)
+    inner = hotpatch(lambda *args, **kwargs: "inner", outer.original)
+    copy = hotpatch(target, other)
+    for function in (target, other):
+        assert function(1) == ("marked", "inner")
+        assert in_thread(functools.partial(function, 1)) == ("base", 1, 1, (), 2)
+    for patch in (copy, inner, outer):
+        patch.undo()
+
+
 async def collect(made: Any) -> list[object]:
     return [item async for item in made]
 

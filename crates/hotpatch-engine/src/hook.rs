@@ -346,11 +346,12 @@ fn body_over<'py, S: Site<'py>>(
     };
     let mut body = below.or(bottom).unwrap_or_else(|| base.clone());
     for (hook, named, original, former) in hooks.iter().rev() {
-        // Somebody may have patched what the hook calls.
-        if let Some(original) = S::new(original) {
-            body = body_over(&original, Some(body))?;
-        }
-        let original = site.twin(body.clone())?;
+        // Somebody may have patched what the hook calls. Calls that it is not for may not go through that.
+        let called = match S::new(original) {
+            Some(original) => body_over(&original, Some(body.clone()))?,
+            None => body.clone(),
+        };
+        let original = site.twin(called)?;
         body = hook.body(site, named, original.as_any(), &body, &base, Some(former))?;
     }
     Ok(body)
