@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import types
 import weakref
 from collections.abc import Callable, Generator, Iterator
@@ -17,6 +18,8 @@ from hotpatch import PatchError
 from hypothesis import strategies as st
 
 Steps = Generator[object, None, object]
+Rank = tuple[int, float]
+ANYTHING = "*args, **kwargs"
 
 
 class Builtin:
@@ -31,6 +34,13 @@ class Builtin:
 
     def holds(self) -> list[Function]:
         return []
+
+    def calls(self) -> Calls:
+        return []
+
+    @property
+    def parameters(self) -> str:
+        return ANYTHING if self.call is type else f"the one of {self.call.__name__}"
 
 
 @dataclasses.dataclass
@@ -61,6 +71,16 @@ class Written:
     def holds(self) -> list[Function]:
         return [self.kept] if self.kept else []
 
+    def calls(self) -> Calls:
+        if self.does == "calls the original" and self.layer is not None:
+            return [(self.layer.owner, self.layer.rank)]
+        return [(function, None) for function in self.holds()]
+
+    @property
+    def parameters(self) -> str:
+        """Without defaults: there are none where it matters."""
+        return "x"
+
 
 @dataclasses.dataclass
 class Hooked:
@@ -77,24 +97,65 @@ class Hooked:
     def holds(self) -> list[Function]:
         return [self.below]
 
-    def frozen(self) -> Meaning:
+    def calls(self) -> Calls:
+        return [(self.below, None)]
+
+    def frozen(self) -> Hooked:
         """The same, with what lies below as it is now."""
-        below = Function(self.below.kind, frozen(self.below.meaning()))
-        return dataclasses.replace(self, below=below)
+        return dataclasses.replace(self, below=Snapshot(self.below))
+
+    @property
+    def parameters(self) -> str:
+        """Whatever patches of the original have."""
+        return self.below.base.parameters
 
 
+@dataclasses.dataclass
 class Observed(Hooked):
-    """The meaning of a function with a hook that is only told of calls."""
+    """The meaning of a function with a hook that is only told of calls, and takes one argument."""
+
+    former: str = ANYTHING
 
     def steps(self, x: object) -> Steps:
         return (yield from self.below.steps(x))
 
+    @property
+    def parameters(self) -> str:
+        """To be asked for after each change: where it finds no parameter, it keeps those it has."""
+        known = super().parameters
+        if known == ANYTHING and isinstance(self.below, Twin):
+            known = self.below.layer.owner.base.parameters
+        self.former = self.former if known == ANYTHING else known
+        return self.former
+
+    def frozen(self) -> Observed:
+        return Observed(self.label, Snapshot(self.below), self.parameters)
+
 
 Meaning = Builtin | Written | Hooked
+Calls = list[tuple["Function", Rank | None]]  # with the rank below which they are, if not all of it
+
+
+def could_call_itself(layer: Layer) -> bool:
+    """Whether what a new layer does could come to run the layer again, now or after some undo.
+
+    So does a copy of a function that calls an original, put below that original.
+    """
+    rank = layer.order, math.inf  # above all that are there
+    seen: Calls = []
+    todo = layer.meaning.calls()
+    while todo:
+        function, limit = call = todo.pop()
+        if function is layer.owner and (limit is None or rank < limit):
+            return True
+        if call not in seen:
+            seen.append(call)
+            todo += function.calls(limit)
+    return False
 
 
 def frozen(meaning: Meaning) -> Meaning:
-    return meaning.frozen() if isinstance(meaning, Hooked) else meaning
+    return meaning.frozen() if isinstance(meaning, Hooked) and is_live(meaning) else meaning
 
 
 def is_live(meaning: Meaning) -> bool:
@@ -128,6 +189,12 @@ class Function:
 
     def steps(self, x: object) -> Steps:
         return self.meaning().steps(x)
+
+    def calls(self, limit: Rank | None = None) -> Calls:
+        """What it could call, now or after some undo, with its patches below a rank."""
+        layers = [layer for layer in self.layers if limit is None or layer.rank < limit]
+        meanings = [self.own_base, *(layer.meaning for layer in layers)]
+        return [call for meaning in meanings for call in meaning.calls()]
 
     def holds(self) -> Iterator[Function]:
         """The functions that this one keeps alive."""
@@ -170,6 +237,25 @@ class Twin(Function):
             return self.layer.owner.below(self.layer)
         return self.own_base
 
+    def calls(self, limit: Rank | None = None) -> Calls:
+        below = [(self.layer.owner, self.layer.rank)] if self.layer.is_active() else []
+        return [*super().calls(limit), *below]
+
+
+class Snapshot(Function):
+    """What a function did at one time, also below its patches."""
+
+    def __init__(self, function: Function) -> None:
+        super().__init__(function.kind, frozen(function.base))
+        is_patched = function.meaning() is not function.base
+        self.at_that_time = frozen(function.meaning()) if is_patched else self.own_base
+
+    def meaning(self) -> Meaning:
+        return self.at_that_time
+
+    def calls(self, limit: Rank | None = None) -> Calls:
+        return [*super().calls(limit), *self.at_that_time.calls()]
+
 
 @dataclasses.dataclass(eq=False)
 class Layer:
@@ -185,7 +271,7 @@ class Layer:
     hook: Callable[[Function], Meaning] | None = None  # its meaning above what lies below it
 
     @property
-    def rank(self) -> tuple[int, float]:
+    def rank(self) -> Rank:
         return self.order, self.number
 
     def is_active(self) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
-from model import Function, Hooked, Layer, Meaning, Steps
+from model import ANYTHING, Calls, Function, Hooked, Layer, Meaning, Steps
 
 Scope = Literal["process", "context", "thread"]
 
@@ -81,13 +81,30 @@ class Scoped(Hooked):
     reach: Reach
 
     def steps(self, x: object) -> Steps:
-        meaning = self.within if self.reach.is_here() else self.below
+        if self.reach.is_here():
+            return (yield from self.within.steps(x))
+        meaning = self.below.base if self.is_in_place() else self.below
         return (yield from meaning.steps(x))
 
-    def holds(self) -> list[Function]:
-        return [self.below, *self.within.holds()]
+    def is_in_place(self) -> bool:
+        """Whether it is a test in front of what lies below: other calls miss the original."""
+        return self.below.kind == "plain" and self.fits()
 
-    def frozen(self) -> Meaning:
+    def fits(self) -> bool:
+        return isinstance(self.within, Hooked) or self.within.parameters == super().parameters
+
+    @property
+    def parameters(self) -> str:
+        return super().parameters if self.fits() else ANYTHING
+
+    def holds(self) -> list[Function]:
+        below = self.below.base.holds() if self.is_in_place() else [self.below]
+        return [*below, *self.within.holds()]
+
+    def calls(self) -> Calls:
+        return [*super().calls(), *self.within.calls()]
+
+    def frozen(self) -> Hooked:
         made = super().frozen()
         if isinstance(made, Scoped) and isinstance(made.within, Hooked):
             made.within = dataclasses.replace(made.within, below=made.below)

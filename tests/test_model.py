@@ -26,6 +26,7 @@ from hotpatch import Patch, PatchError, hotpatch, patches
 from hypothesis import HealthCheck, settings, stateful
 from hypothesis import strategies as st
 from model import (
+    ANYTHING,
     STYLES,
     SYNTAX,
     Builtin,
@@ -41,6 +42,7 @@ from model import (
     advance,
     as_method,
     copied,
+    could_call_itself,
     frozen,
     is_live,
     write,
@@ -186,8 +188,14 @@ class PatchedFunctions(stateful.RuleBasedStateMachine):
         patch: Patch
         if is_observer:
             layer.hook = functools.partial(Observed, label)
-            told: list[object] = []
-            patch = hotpatch(told.append, target, how="before", order=order, by=layer.by)
+            # This has a parameter that is only positional, and keeps nothing.
+            nothing: list[object] = []
+            observer = nothing.count
+            if place.model.base.parameters == ANYTHING:
+                with pytest.raises(TypeError, match="it has a parameter 'value'"):
+                    hotpatch(observer, target, how="before")
+                return
+            patch = hotpatch(observer, target, how="before", order=order, by=layer.by)
         else:
             layer.hook = functools.partial(Hooked, label)
             hook = write_hook(place.model.kind, label)
@@ -228,6 +236,8 @@ class PatchedFunctions(stateful.RuleBasedStateMachine):
         is_copy = is_copy and not is_live(other.model.meaning())
         model = other.model.copy() if is_copy else other.model
         layer = self.layer(place.model, frozen(other.model.meaning()), model)
+        if could_call_itself(layer):
+            return
         if place.model.kind == other.model.kind:
             self.apply(copied(other.function) if is_copy else other.function, place, layer)
             return
@@ -240,7 +250,8 @@ class PatchedFunctions(stateful.RuleBasedStateMachine):
     def freeze(self, at: int) -> None:
         place = self.target(at)
         layer = self.layer(place.model, frozen(place.model.meaning()), place.model)
-        self.apply(place.function, place, layer)
+        if not could_call_itself(layer):
+            self.apply(place.function, place, layer)
 
     @HAS_HANDLES
     @stateful.rule(index=INDEX)
@@ -398,6 +409,12 @@ class PatchedFunctions(stateful.RuleBasedStateMachine):
                 self.bury_the_dead()
                 expected = place.expected()
                 assert place.outcomes(call) == expected
+
+    @stateful.invariant()
+    def observers_have_parameters(self) -> None:
+        layers = [layer for model in self.functions for layer in model.layers]
+        observers = [it.meaning for it in layers if isinstance(it.meaning, Observed)]
+        assert all(observer.parameters != ANYTHING for observer in observers)
 
     @stateful.invariant()
     def the_patches_are_those_of_the_model(self) -> None:
