@@ -7,6 +7,7 @@ import contextvars
 import dataclasses
 import itertools
 import math
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
@@ -88,7 +89,7 @@ class Scoped(Hooked):
 
     def is_in_place(self) -> bool:
         """Whether it is a test in front of what lies below: other calls miss the original."""
-        return self.below.kind == "plain" and self.fits()
+        return (self.below.kind == "plain" or sys.version_info >= (3, 11)) and self.fits()
 
     def fits(self) -> bool:
         return isinstance(self.within, Hooked) or self.within.parameters == super().parameters
