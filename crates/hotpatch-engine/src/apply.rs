@@ -18,7 +18,7 @@ use crate::options::Options;
 use crate::patch::{Listed, Patch, plain};
 use crate::raw::body;
 use crate::raw::builtin::StoredCallable;
-use crate::raw::frame::current_module;
+use crate::raw::frame::{self, Caller};
 use crate::raw::function::Function;
 use crate::raw::{audit, layout};
 use crate::scope::{Reach, Scope};
@@ -411,10 +411,10 @@ fn install<'py, S: Site<'py>>(
             return Ok(patch.clone());
         }
     };
-    let by = author(py, options.by.clone())?;
+    let (by, place) = author(py, options)?;
     audit::raise(c"hotpatch.apply", object, replacement, &by)?;
     let listed = if options.is_hidden { Listed::Not } else { Listed::Itself };
-    let patch = Patch::new(site.reference()?, options, by, listed)?;
+    let patch = Patch::new(site.reference()?, options, (by, place), listed)?;
     let edits = [Edit::Add(Addition { patch: &patch, replacement, source })];
     let transaction = Transaction::current(py)?.filter(|_| !options.is_hidden);
     // In a block, a diff may need another that is to be applied before.
@@ -443,15 +443,19 @@ fn install<'py, S: Site<'py>>(
     }
 }
 
-/// Who patches: whom the caller names, or the calling module.
+/// Who patches, whom the caller names or else the calling module, and where.
 pub(crate) fn author<'py>(
     py: Python<'py>,
-    by: Option<Bound<'py, PyString>>,
-) -> PyResult<Bound<'py, PyString>> {
-    match by.or_else(|| current_module(py)?.cast_into().ok()) {
-        Some(by) => plain(&by),
-        None => Ok(intern!(py, "").clone()),
-    }
+    options: &Options<'py>,
+) -> PyResult<(Bound<'py, PyString>, Option<frame::Place>)> {
+    let caller = Caller::find(py);
+    let place = caller.as_ref().map(Caller::place);
+    let module = || caller?.module?.cast_into().ok();
+    let by = match options.by.clone().or_else(module) {
+        Some(by) => plain(&by)?,
+        None => intern!(py, "").clone(),
+    };
+    Ok((by, place))
 }
 
 /// What the replacement does now, in the form that the target can have it.

@@ -16,6 +16,7 @@ use crate::imports;
 use crate::options::Options;
 use crate::patch::{Listed, Patch, Reference, weakly};
 use crate::raw::audit;
+use crate::raw::frame::Place;
 use crate::scope::Reach;
 use crate::site::{Site, with_site};
 use crate::target::Target;
@@ -176,7 +177,7 @@ pub(crate) fn apply<'py>(
     check_replacement(replacement, target)?;
     let name = Name::new(target)?;
     let is_there = name.object(py, None)?.is_some();
-    let by = author(py, options.by.clone())?;
+    let (by, place) = author(py, options)?;
     if !is_there {
         audit::raise(c"hotpatch.apply", target, replacement, &by)?;
     }
@@ -185,7 +186,7 @@ pub(crate) fn apply<'py>(
         expect: options.expect.clone().map(Bound::unbind),
         reach: Reach::here(py, options.scope)?,
     });
-    let patch = Patch::new(Reference::Name(Box::new(name)), options, by, Listed::Itself)?;
+    let patch = Patch::new(Reference::Name(Box::new(name)), options, (by, place), Listed::Itself)?;
     if let Some(transaction) = Transaction::current(py)? {
         transaction.get().apply(&patch, target, replacement, None);
         return Ok(patch);
@@ -264,7 +265,7 @@ pub(crate) fn part<'py>(
     audit::raise(c"hotpatch.apply", &object, &replacement, by)?;
     let listed = Listed::As(PyWeakrefReference::new(patch)?.unbind());
     let reference = with_site!(&site, site => site.reference()?);
-    let part = Patch::new(reference, &options, by.clone(), listed)?;
+    let part = Patch::new(reference, &options, (by.clone(), Place::current(py)), listed)?;
     Ok(Some(Part { patch: part, target, options }))
 }
 

@@ -100,7 +100,7 @@ impl Patch {
     pub(crate) fn new<'py>(
         target: Reference,
         options: &Options<'py>,
-        by: Bound<'py, PyString>,
+        (by, place): (Bound<'py, PyString>, Option<Place>),
         listed: Listed,
     ) -> PyResult<Bound<'py, Self>> {
         let py = by.py();
@@ -111,7 +111,7 @@ impl Patch {
             scope: options.scope,
             target,
             by: by.unbind(),
-            place: Place::current(py),
+            place,
             listed,
             active: AtomicBool::new(false),
             pending: AtomicBool::new(false),

@@ -5,6 +5,7 @@ use std::ffi::c_int;
 use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString};
 
 /// A place in Python code, kept cheap: its line is looked up when somebody asks.
 pub(crate) struct Place {
@@ -13,21 +14,49 @@ pub(crate) struct Place {
     position: c_int,
 }
 
-impl Place {
-    /// The Python code that called into this extension, or `None` if none did.
-    pub(crate) fn current(py: Python<'_>) -> Option<Self> {
-        let frame = calling_frame(py)?;
+/// The Python code that called into this extension. The plugin for pytest passes on what a test asks for.
+pub(crate) struct Caller<'py> {
+    frame: Bound<'py, PyAny>,
+    /// `__name__` in its globals.
+    pub(crate) module: Option<Bound<'py, PyAny>>,
+}
+
+impl<'py> Caller<'py> {
+    /// Returns `None` if no Python code did.
+    pub(crate) fn find(py: Python<'py>) -> Option<Self> {
+        // SAFETY: this thread is attached, as `py` shows. The result is borrowed, or NULL.
+        let frame = unsafe { ffi::PyEval_GetFrame() };
+        // SAFETY: if not NULL, the frame is running below this call, so it is live.
+        let mut frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, frame.cast()) }?;
+        let mut module = running_module(py);
+        while module.as_ref().is_some_and(passes_on) {
+            frame = frame.getattr(intern!(py, "f_back")).ok().filter(|it| !it.is_none())?;
+            let globals = frame.getattr(intern!(py, "f_globals")).ok()?;
+            module = globals.get_item(intern!(py, "__name__")).ok();
+        }
+        Some(Self { frame, module })
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        let frame = self.frame.as_ptr().cast();
         // SAFETY: the frame is live.
-        let code = unsafe { ffi::PyFrame_GetCode(frame.as_ptr().cast()) };
+        let code = unsafe { ffi::PyFrame_GetCode(frame) };
         // SAFETY: the result is a new reference and never NULL (Objects/frameobject.c).
-        let code = unsafe { Bound::from_owned_ptr(py, code.cast()) };
+        let code = unsafe { Bound::from_owned_ptr(self.frame.py(), code.cast()) };
         #[cfg(Py_3_11)]
         // SAFETY: as for `PyFrame_GetCode`.
-        let position = unsafe { ffi::PyFrame_GetLasti(frame.as_ptr().cast()) };
+        let position = unsafe { ffi::PyFrame_GetLasti(frame) };
         #[cfg(not(Py_3_11))]
         // SAFETY: as for `PyFrame_GetCode`.
-        let position = unsafe { ffi::PyFrame_GetLineNumber(frame.as_ptr().cast()) };
-        Some(Self { code: code.unbind(), position })
+        let position = unsafe { ffi::PyFrame_GetLineNumber(frame) };
+        Place { code: code.unbind(), position }
+    }
+}
+
+impl Place {
+    /// That of the Python code that called into this extension, or `None` if none did.
+    pub(crate) fn current(py: Python<'_>) -> Option<Self> {
+        Caller::find(py).map(|caller| caller.place())
     }
 
     /// The file and the line, as `"file.py:12"`.
@@ -44,36 +73,8 @@ impl Place {
     }
 }
 
-/// `__name__` in the globals of the Python code that called into this extension.
-pub(crate) fn current_module(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
-    let module = running_module(py)?;
-    if !passes_on(&module) {
-        return Some(module);
-    }
-    let frame = calling_frame(py)?;
-    frame.getattr(intern!(py, "f_globals")).ok()?.get_item(intern!(py, "__name__")).ok()
-}
-
-/// The frame of the code that asks for something. The plugin for pytest passes on what a test asks for.
-fn calling_frame(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
-    // SAFETY: this thread is attached, as `py` shows. The result is borrowed, or NULL.
-    let frame = unsafe { ffi::PyEval_GetFrame() };
-    // SAFETY: if not NULL, the frame is running below this call, so it is live.
-    let mut frame = unsafe { Bound::from_borrowed_ptr_or_opt(py, frame.cast()) }?;
-    if running_module(py).is_some_and(|module| passes_on(&module)) {
-        loop {
-            frame = frame.getattr(intern!(py, "f_back")).ok().filter(|it| !it.is_none())?;
-            let globals = frame.getattr(intern!(py, "f_globals")).ok()?;
-            if !globals.get_item(intern!(py, "__name__")).is_ok_and(|name| passes_on(&name)) {
-                break;
-            }
-        }
-    }
-    Some(frame)
-}
-
 fn passes_on(module: &Bound<'_, PyAny>) -> bool {
-    module.eq(intern!(module.py(), "hotpatch.pytest_plugin")).unwrap_or(false)
+    module.cast::<PyString>().is_ok_and(|name| name == "hotpatch.pytest_plugin")
 }
 
 /// `__name__` in the globals of the Python code that runs now.
@@ -82,5 +83,5 @@ fn running_module(py: Python<'_>) -> Option<Bound<'_, PyAny>> {
     let globals = unsafe { ffi::PyEval_GetGlobals() };
     // SAFETY: if not NULL, the running frame keeps it alive until the reference is taken here.
     let globals = unsafe { Bound::from_borrowed_ptr_or_opt(py, globals) }?;
-    globals.get_item(intern!(py, "__name__")).ok()
+    globals.cast::<PyDict>().ok()?.get_item(intern!(py, "__name__")).ok().flatten()
 }

@@ -69,13 +69,8 @@ impl<'py> Function<'py> {
         closure.iter().flat_map(Closure::kept).collect()
     }
 
-    /// Whether calls of this function go through CPython's own entry point, as those of `other` do.
-    pub(super) fn is_called_like(&self, other: &Self) -> bool {
-        self.vectorcall() == other.vectorcall()
-    }
-
     /// The address that calls from C go to.
-    fn vectorcall(&self) -> usize {
+    pub(super) fn entry(&self) -> usize {
         let raw = self.0.as_ptr().cast::<ffi::PyFunctionObject>();
         // SAFETY: `new` checked the type, so `raw` has this layout, and `self` keeps it alive.
         let entry = unsafe { (*raw).vectorcall };

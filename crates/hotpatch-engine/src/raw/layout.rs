@@ -28,12 +28,12 @@ def make(shared):
 probe = make([])
 ";
 
-/// A function that nobody has changed, made when the layout was checked.
-static KNOWN: PyOnceLock<Result<Py<PyAny>, String>> = PyOnceLock::new();
+/// Where calls of a function go that nobody has changed; or what speaks against this interpreter.
+static ENTRY: PyOnceLock<Result<usize, String>> = PyOnceLock::new();
 
 /// Fails unless hotpatch can work in this interpreter.
 pub(crate) fn check(py: Python<'_>) -> Result<(), Error> {
-    known(py).map(|_| ())
+    entry(py).map(|_| ())
 }
 
 /// Fails if calls of `function` do not go the way of all functions.
@@ -41,8 +41,7 @@ pub(crate) fn check(py: Python<'_>) -> Result<(), Error> {
 /// Extensions can route them elsewhere (`PyFunction_SetVectorcall`); swapping the body would then
 /// change some calls and not others.
 pub(crate) fn check_entry(function: &Function<'_>) -> Result<(), Error> {
-    let known = known(function.as_any().py())?;
-    if function.is_called_like(&known) {
+    if function.entry() == entry(function.as_any().py())? {
         return Ok(());
     }
     Err(Error::refused(
@@ -52,24 +51,24 @@ pub(crate) fn check_entry(function: &Function<'_>) -> Result<(), Error> {
     ))
 }
 
-fn known(py: Python<'_>) -> Result<Function<'_>, Error> {
-    let outcome = if let Some(outcome) = KNOWN.get(py) {
+fn entry(py: Python<'_>) -> Result<usize, Error> {
+    let outcome = if let Some(outcome) = ENTRY.get(py) {
         outcome
     } else {
         // Not inside of `get_or_init`: audit hooks see the probe being compiled, and can patch.
         let outcome = examine(py)?;
-        KNOWN.get_or_init(py, || outcome)
+        ENTRY.get_or_init(py, || outcome)
     };
     match outcome {
-        Ok(probe) => Ok(Function::new(probe.bind(py)).ok_or_else(unusable)?),
+        Ok(entry) => Ok(*entry),
         Err(objection) => Err(Error::patch(format!(
             "hotpatch cannot work in this interpreter: {objection}; nothing was changed"
         ))),
     }
 }
 
-/// Makes the probe, or says what speaks against this interpreter.
-fn examine(py: Python<'_>) -> PyResult<Result<Py<PyAny>, String>> {
+/// Makes the probe, and says where its calls go or what speaks against this interpreter.
+fn examine(py: Python<'_>) -> PyResult<Result<usize, String>> {
     let globals = PyDict::new(py);
     py.run(PROBE, Some(&globals), None)?;
     let probe = globals.get_item("probe")?.ok_or_else(unusable)?;
@@ -77,7 +76,10 @@ fn examine(py: Python<'_>) -> PyResult<Result<Py<PyAny>, String>> {
         Some(objection) => Some(objection),
         None => objection_to(&probe)?,
     };
-    Ok(objection.map_or_else(|| Ok(probe.unbind()), Err))
+    Ok(match objection {
+        Some(objection) => Err(objection),
+        None => Ok(Function::new(&probe).ok_or_else(unusable)?.entry()),
+    })
 }
 
 fn unusable() -> PyErr {
