@@ -203,11 +203,15 @@ class Function:
         for layer in self.layers:
             yield from (held for held in [layer.replacement, layer.twin] if held)
 
+    def former_layers(self) -> list[Layer]:
+        """The patches whose bodies it has or had."""
+        return self.past_layers
+
     def may_hold(self) -> list[Function]:
         """What it can keep alive besides: a copy shares a closure, and what hangs on that."""
         if self.copy_of is None:
             return []
-        held = [(layer.replacement, layer.twin) for layer in self.copy_of.past_layers]
+        held = [(layer.replacement, layer.twin) for layer in self.copy_of.former_layers()]
         return [self.copy_of, *(function for pair in held for function in pair if function)]
 
     def copy(self) -> Function:
@@ -236,6 +240,10 @@ class Twin(Function):
         if self.layer.is_active():
             return self.layer.owner.below(self.layer)
         return self.own_base
+
+    def former_layers(self) -> list[Layer]:
+        below = self.layer.owner.former_layers()
+        return [*self.past_layers, *(layer for layer in below if layer.rank < self.layer.rank)]
 
     def calls(self, limit: Rank | None = None) -> Calls:
         below = [(self.layer.owner, self.layer.rank)] if self.layer.is_active() else []
