@@ -169,6 +169,61 @@ def test_nothing_shows_elsewhere(install: Function, kind: str, scope: Scope) -> 
     assert recorded(target, install) == before
 
 
+@in_each_scope
+@pytest.mark.parametrize(
+    "kind", ["plain", *(pytest.param(kind, marks=ONLY_IN_PLACE) for kind in KINDS)]
+)
+def test_the_variables_of_a_call_in_force_can_be_seen(kind: str, scope: Scope) -> None:
+    """Also those that are in cells, by a tracer and by the replacement, which can change them."""
+    header, give = KINDS.get(kind, ("def", "return {}"))
+    source = f"""
+def make(free):
+    class Base:
+        def target(self, a, *rest, b=2, **options):
+            pass
+    class Derived(Base):
+        {header.replace(chr(10), chr(10) + "        ")} target(self, a, *rest, b=2, **options):
+            inner = lambda: (self, a, rest, free)
+            super().target(*inner())
+            {give.format("inner()")}
+    return Derived
+"""
+    derived = define(source, "make", coroutine=types.coroutine)("free")
+    other = define(source, "make", coroutine=types.coroutine)("other")
+    target, instance = derived.target, derived()
+    names = {"self": instance, "a": 1, "rest": (3,), "b": 4, "options": {"c": 5}, "free": "free"}
+    seen: list[dict[str, Any]] = []
+
+    def look(frame: types.FrameType) -> None:
+        seen.append({name: frame.f_locals[name] for name in names})
+        frame.f_locals["b"] = 0
+
+    def trace(frame: types.FrameType, event: str, _: object) -> Any:
+        if frame.f_code is target.__code__:
+            look(frame)
+        return trace
+
+    def replacement(self: Any, a: int, *rest: int, b: int = 2, **options: int) -> None:
+        caller = sys._getframe().f_back
+        assert caller
+        look(caller)
+
+    new = replacement if kind == "plain" else other.target
+    with hotpatch(new, target, scope=scope):
+        sys.settrace(trace)
+        try:
+            made = instance.target(1, 3, b=4, c=5)
+        finally:
+            sys.settrace(None)
+    if hasattr(made, "close"):
+        made.close()
+    assert len(seen) > 1
+    assert seen[0] == names
+    before = finish(instance.target(1)) if kind != "plain" else instance.target(1)
+    patch_elsewhere(new, target, scope)
+    assert before == (finish(instance.target(1)) if kind != "plain" else instance.target(1))
+
+
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="sys.monitoring came with 3.12")
 @of_each_kind
 def test_monitoring_sees_what_it_saw(kind: str) -> None:

@@ -31,7 +31,7 @@ macro_rules! instructions {
 }
 instructions! {
     BINARY_ADD BINARY_OP BINARY_OR BUILD_MAP BUILD_TUPLE CALL CALL_FUNCTION CALL_FUNCTION_EX COPY
-    EXTENDED_ARG JUMP_IF_TRUE_OR_POP LOAD_CONST LOAD_DEREF LOAD_FAST MAKE_FUNCTION
+    COPY_FREE_VARS EXTENDED_ARG JUMP_IF_TRUE_OR_POP LOAD_CONST LOAD_DEREF LOAD_FAST MAKE_CELL MAKE_FUNCTION
     POP_JUMP_IF_NOT_NONE POP_TOP PRECALL PUSH_NULL RESUME RETURN_VALUE SWAP UNARY_INVERT
 }
 
@@ -106,6 +106,25 @@ impl Assembler {
         Ok(())
     }
 
+    /// How many bytes code begins with that put its variables into cells, since 3.11.
+    pub(crate) fn making_cells(&self, code: &[u8]) -> PyResult<usize> {
+        if cfg!(not(Py_3_11)) {
+            return Ok(0); // they are there from the start
+        }
+        let known = &self.opcodes;
+        let (extended, _) = known.number(Op::EXTENDED_ARG)?;
+        let making = [known.number(Op::COPY_FREE_VARS)?.0, known.number(Op::MAKE_CELL)?.0];
+        let mut length = 0;
+        for (index, unit) in code.chunks_exact(UNIT).enumerate() {
+            if making.contains(&unit[0]) {
+                length = (index + 1) * UNIT;
+            } else if unit[0] != extended {
+                break;
+            }
+        }
+        Ok(length)
+    }
+
     /// 3.10: other code behind `units` others. `None` if an instruction would need more room.
     pub(crate) fn moved(&self, code: &[u8], units: usize) -> Option<Vec<u8>> {
         let (extended, _) = self.opcodes.number(Op::EXTENDED_ARG).ok()?;
@@ -163,12 +182,8 @@ impl Assembler {
         constants: &mut Vec<Bound<'py, PyAny>>,
     ) -> PyResult<usize> {
         let py = code.py();
-        // In 3.10 arguments that inner functions use are in cells from the start, and only there.
-        let cells: Vec<String> = if cfg!(Py_3_11) {
-            Vec::new()
-        } else {
-            code.getattr(intern!(py, "co_cellvars"))?.extract()?
-        };
+        // The arguments that inner functions use are in cells, and only there.
+        let cells: Vec<String> = code.getattr(intern!(py, "co_cellvars"))?.extract()?;
         let by_kind = |wanted: &dyn Fn(u8) -> bool| -> Vec<&Parameter> {
             parameters.iter().filter(|parameter| wanted(parameter.kind)).collect()
         };
@@ -184,7 +199,8 @@ impl Assembler {
             .iter()
             .position(|cell| *cell == parameter.name)
         {
-            Some(cell) => this.emit(Op::LOAD_DEREF, cell),
+            // Since 3.11 the cell of an argument has its place.
+            Some(cell) => this.emit(Op::LOAD_DEREF, if cfg!(Py_3_11) { at } else { cell }),
             None => this.emit(Op::LOAD_FAST, at),
         };
         let mut constant = |this: &mut Self, value: Bound<'py, PyAny>| {

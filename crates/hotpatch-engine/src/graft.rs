@@ -5,19 +5,26 @@
 //! a few instructions in front, and at its end those that call the replacement:
 //!
 //! ```text
+//!        COPY_FREE_VARS, MAKE_CELL (3.11) as the code has them
 //!        LOAD_CONST   switch
 //!        UNARY_INVERT              the replacement where it is in force, None elsewhere
 //!        jump to IN_FORCE unless it is None, and drop it otherwise
-//!        ...                       the code of the target, as it was
+//!        ...                       the rest of the code of the target, as it was
 //! IN_FORCE:
 //!        RESUME                    (3.11) from here on there is a frame to be seen
 //!        ...                       call the replacement with the arguments
 //!        RETURN_VALUE
 //! ```
 //!
+//! Whoever looks at the variables of a frame relies on the cells: it reads those of free variables without
+//! looking whether they are there (Objects/frameobject.c, `_PyFrame_FastToLocalsWithError` in 3.11,
+//! `frame_get_var` in 3.12 and 3.13), and `super` finds them made by the first instruction
+//! (`super_init_without_args`, Objects/typeobject.c).
+//!
 //! What comes before the first `RESUME` is seen by nobody: no event for tracers and profilers, no line,
-//! no entry in a traceback (`_co_firsttraceable`, Objects/codeobject.c, 3.11 to 3.15). The target keeps its
-//! lines, its locals and its frame. Since 3.11 it is an instruction, `RETURN_GENERATOR`, that makes a
+//! no entry in a traceback (`_co_firsttraceable`, Objects/codeobject.c, 3.11 to 3.15); only those who
+//! ask `sys.monitoring` for each branch or instruction are told of it. The target keeps its lines, its
+//! locals and its frame. Since 3.11 it is an instruction, `RETURN_GENERATOR`, that makes a
 //! generator or a coroutine (Python/ceval.c and bytecodes.c): before it, the code of a function of any kind
 //! runs as that of a plain one does, and can return what the replacement makes.
 //!
@@ -119,14 +126,16 @@ fn code_choosing<'py>(
     let room = Vec::with_capacity(own.as_bytes().len() + 2 * code_of.bytes.len());
     let call = std::mem::replace(&mut code_of.bytes, room);
 
+    let (cells, rest) = own.as_bytes().split_at(code_of.making_cells(own.as_bytes())?);
+    code_of.bytes.extend(cells);
     code_of.emit(Op::LOAD_CONST, constants.len())?;
     code_of.emit(Op::UNARY_INVERT, 0)?;
-    code_of.jump_over(own.as_bytes().len() / UNIT)?;
+    code_of.jump_over(rest.len() / UNIT)?;
     let mut bytes = std::mem::take(&mut code_of.bytes);
-    let test = bytes.len() / UNIT;
+    let test = (bytes.len() - cells.len()) / UNIT;
     if cfg!(Py_3_11) {
-        bytes.extend(own.as_bytes());
-    } else if let Some(moved) = code_of.moved(own.as_bytes(), test) {
+        bytes.extend(rest);
+    } else if let Some(moved) = code_of.moved(rest, test) {
         bytes.extend(moved);
     } else {
         return Ok(None);
