@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
-from model import ANYTHING, Calls, Function, Hooked, Layer, Meaning, Steps
+from model import ANYTHING, Calls, Function, Hooked, Layer, Meaning, Steps, frozen
 
 Scope = Literal["process", "context", "thread"]
 
@@ -78,18 +78,23 @@ class Reach:
 class Scoped(Hooked):
     """The meaning of a function with a patch that is not for all calls."""
 
+    _: dataclasses.KW_ONLY
     within: Meaning
     reach: Reach
+    otherwise: Meaning | None = None  # what it does in place, once it is kept
 
     def steps(self, x: object) -> Steps:
         if self.reach.is_here():
             return (yield from self.within.steps(x))
-        meaning = self.below.base if self.is_in_place() else self.below
+        meaning = self.in_place() if self.is_in_place() else self.below
         return (yield from meaning.steps(x))
 
     def is_in_place(self) -> bool:
         """Whether it is a test in front of what lies below: other calls miss the original."""
         return (self.below.kind == "plain" or sys.version_info >= (3, 11)) and self.fits()
+
+    def in_place(self) -> Meaning:
+        return self.otherwise or self.below.base
 
     def fits(self) -> bool:
         return isinstance(self.within, Hooked) or self.within.parameters == super().parameters
@@ -99,16 +104,25 @@ class Scoped(Hooked):
         return super().parameters if self.fits() else ANYTHING
 
     def holds(self) -> list[Function]:
-        below = self.below.base.holds() if self.is_in_place() else [self.below]
+        below = self.in_place().holds() if self.is_in_place() else [self.below]
         return [*below, *self.within.holds()]
 
     def calls(self) -> Calls:
-        return [*super().calls(), *self.within.calls()]
+        kept = self.otherwise.calls() if self.otherwise else []
+        return [*super().calls(), *self.within.calls(), *kept]
+
+    def kept(self) -> Hooked:
+        below = self.in_place()
+        below = below.kept() if isinstance(below, Hooked) else below
+        kept = dataclasses.replace(self, kept_parameters=self.parameters)
+        return dataclasses.replace(kept, otherwise=below) if self.is_in_place() else kept
 
     def frozen(self) -> Hooked:
         made = super().frozen()
         if isinstance(made, Scoped) and isinstance(made.within, Hooked):
             made.within = dataclasses.replace(made.within, below=made.below)
+        if isinstance(made, Scoped) and made.otherwise:
+            made.otherwise = frozen(made.otherwise)
         return made
 
 

@@ -27,8 +27,6 @@ from hypothesis import HealthCheck, settings, stateful
 from hypothesis import strategies as st
 from model import (
     ANYTHING,
-    STYLES,
-    SYNTAX,
     Builtin,
     Function,
     Hooked,
@@ -37,14 +35,18 @@ from model import (
     Observed,
     Place,
     Steps,
-    Style,
     Written,
     advance,
     as_method,
-    copied,
     could_call_itself,
     frozen,
     is_live,
+)
+from model_written import (
+    STYLES,
+    SYNTAX,
+    Style,
+    copied,
     write,
     write_code,
     write_hook,

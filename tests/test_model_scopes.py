@@ -14,15 +14,12 @@ from hotpatch import PatchError, atomic, hotpatch
 from hypothesis import stateful
 from hypothesis import strategies as st
 from model import (
-    STYLES,
     Builtin,
     Function,
     Hooked,
     Layer,
     Meaning,
     Place,
-    Style,
-    write_hook,
 )
 from model_scopes import (
     ELSEWHERE,
@@ -35,6 +32,11 @@ from model_scopes import (
     ScopedLayer,
     Surroundings,
     blocks,
+)
+from model_written import (
+    STYLES,
+    Style,
+    write_hook,
 )
 from test_model import (
     EXAMPLES,
@@ -109,11 +111,13 @@ class ScopedFunctions(PatchedFunctions):
             handle.append(patch)
             layer.reach = Reach(scope)
             if how == "around":
-                layer.hook = lambda below: Scoped(label, below, Hooked(label, below), layer.reach)
+                layer.hook = lambda below: Scoped(
+                    label, below, within=Hooked(label, below), reach=layer.reach
+                )
             elif scope == "process":
                 layer.meaning = within
             else:
-                layer.hook = lambda below: Scoped(label, below, within, layer.reach)
+                layer.hook = lambda below: Scoped(label, below, within=within, reach=layer.reach)
             layer.insert()
             self.handles.append((layer, patch))
 
