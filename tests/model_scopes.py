@@ -91,17 +91,19 @@ class Scoped(Hooked):
 
     def is_in_place(self) -> bool:
         """Whether it is a test in front of what lies below: other calls miss the original."""
-        return (self.below.kind == "plain" or sys.version_info >= (3, 11)) and self.fits()
+        is_kind_in_place = self.below.kind == "plain" or sys.version_info >= (3, 11)
+        return is_kind_in_place and self.fits(super().parameters)
 
     def in_place(self) -> Meaning:
         return self.otherwise or self.below.base
 
-    def fits(self) -> bool:
-        return isinstance(self.within, Hooked) or self.within.parameters == super().parameters
+    def fits(self, below: str) -> bool:
+        return isinstance(self.within, Hooked) or self.within.parameters == below
 
     @property
     def parameters(self) -> str:
-        return super().parameters if self.fits() else ANYTHING
+        below = super().parameters  # found once: this can go far down
+        return below if self.fits(below) else ANYTHING
 
     def holds(self) -> list[Function]:
         below = self.in_place().holds() if self.is_in_place() else [self.below]
