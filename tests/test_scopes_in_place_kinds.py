@@ -298,6 +298,44 @@ def test_with_other_parameters_it_is_in_force_where_it_begins(kind: str, scope: 
 
 @in_each_scope
 @of_each_kind
+def test_a_debugger_can_jump(kind: str, scope: Scope) -> None:
+    """CPython follows the code from its beginning to see where a jump may lead."""
+    body = """
+    out = []
+    for i in range(2):
+        try:
+            out.append(i)
+            out.append('skipped')
+            out.append((lambda: n)())
+        finally:
+            out.append('ended')
+"""
+    target = make(kind, "n", body, "out")
+    first = target.__code__.co_firstlineno + len(KINDS[kind][0].splitlines()) - 1
+
+    def jumped() -> list[object]:
+        def trace(frame: Any, event: str, _: object) -> Any:
+            if frame.f_code.co_name == "target" and frame.f_lineno == first + 6 and event == "line":
+                frame.f_lineno = first + 7
+            return trace
+
+        sys.settrace(trace)
+        try:
+            return finish(target(1))
+        finally:
+            sys.settrace(None)
+
+    before = jumped()
+    assert "ended" in repr(before)
+    assert "skipped" not in repr(before)
+    patch = patch_elsewhere(make(kind, "n", "", "n"), target, scope)
+    assert jumped() == before
+    patch.undo()
+    assert jumped() == before
+
+
+@in_each_scope
+@of_each_kind
 def test_everything_passes_through(kind: str, scope: Scope) -> None:
     """What its caller sends and throws, and when it closes it."""
     body = """
