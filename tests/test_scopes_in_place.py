@@ -166,7 +166,7 @@ def target(n):
 """
 
 
-def recorded(function: Function, install: Function) -> list[tuple[Any, ...]]:
+def recorded(call: Callable[[], object], install: Function) -> list[tuple[Any, ...]]:
     events: list[tuple[Any, ...]] = []
 
     def trace(frame: types.FrameType, event: str, _: object) -> Any:
@@ -176,7 +176,7 @@ def recorded(function: Function, install: Function) -> list[tuple[Any, ...]]:
 
     install(trace)
     try:
-        outcome(function)
+        call()
     finally:
         install(None)
     return events
@@ -186,10 +186,11 @@ def recorded(function: Function, install: Function) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize("install", [sys.settrace, sys.setprofile])
 def test_tracers_and_profilers_see_what_they_saw(install: Function, scope: Scope) -> None:
     target = define(STEPS, context=functools.partial(open, __file__))
-    before = recorded(target, install)
+    call = functools.partial(outcome, target)
+    before = recorded(call, install)
     assert before
     patch_elsewhere(lambda n: None, target, scope)
-    assert recorded(target, install) == before
+    assert recorded(call, install) == before
 
 
 @pytest.mark.parametrize("scope", SCOPES)

@@ -65,8 +65,8 @@ pub(super) type References<'py> = [Option<Bound<'py, PyAny>>; FIELDS + 1];
 /// What a function does, taken off the function object.
 #[derive(Clone)]
 pub(crate) struct Body<'py> {
-    /// The closure is never a [`Closure`](super::closure::Closure) of ours: it would keep alive what belongs to the function
-    /// that it was taken from.
+    /// The closure is never a [`Closure`](super::closure::Closure) of ours: it would keep alive what
+    /// belongs to the function that it was taken from.
     pub(super) fields: References<'py>,
     /// CPython's own name for this body (`func_version`), which specialised call sites compare.
     /// It comes along wherever the body goes, and with it the speed of those sites.
