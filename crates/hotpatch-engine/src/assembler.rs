@@ -16,6 +16,9 @@ pub(crate) const UNIT: usize = 2;
 // Operands of `BINARY_OP` (`_nb_ops`, Lib/opcode.py, 3.11 to 3.15).
 const ADD: usize = 0;
 const OR: usize = 7;
+/// Whether a conditional jump leaves on the stack what it has looked at. Since 3.12 none does
+/// (Lib/opcode.py), and copying it would be more than twice what the jump costs.
+pub(crate) const KEEPS: bool = cfg!(not(Py_3_12));
 
 macro_rules! instructions {
     ($($name:ident)*) => {
@@ -31,8 +34,8 @@ macro_rules! instructions {
 }
 instructions! {
     BINARY_ADD BINARY_OP BINARY_OR BUILD_MAP BUILD_TUPLE CALL CALL_FUNCTION CALL_FUNCTION_EX
-    COPY COPY_FREE_VARS EXTENDED_ARG JUMP_IF_TRUE_OR_POP LOAD_CONST LOAD_DEREF LOAD_FAST
-    MAKE_CELL MAKE_FUNCTION POP_JUMP_IF_NOT_NONE POP_TOP PRECALL PUSH_NULL RESUME RETURN_VALUE
+    COPY_FREE_VARS EXTENDED_ARG JUMP_IF_TRUE_OR_POP LOAD_CONST LOAD_DEREF LOAD_FAST
+    MAKE_CELL MAKE_FUNCTION POP_JUMP_IF_NOT_NONE PRECALL PUSH_NULL RESUME RETURN_VALUE
     SWAP UNARY_INVERT
 }
 
@@ -151,13 +154,18 @@ impl Assembler {
         Some(moved)
     }
 
-    /// Jumps over so many units, those of the target's code, unless None is on the stack, and takes it off
-    /// otherwise.
+    /// Puts `~` of a constant on the stack.
+    pub(crate) fn ask(&mut self, constant: usize) -> PyResult<()> {
+        self.emit(Op::LOAD_CONST, constant)?;
+        self.emit(Op::UNARY_INVERT, 0)
+    }
+
+    /// Jumps over so many units unless None is on the stack, which it takes off.
+    ///
+    /// What else is there stays where [`KEEPS`] says so.
     pub(crate) fn jump_over(&mut self, units: usize) -> PyResult<()> {
         if cfg!(Py_3_12) {
-            self.emit(Op::COPY, 1)?;
-            self.emit(Op::POP_JUMP_IF_NOT_NONE, units + 1)?;
-            return self.emit(Op::POP_TOP, 0);
+            return self.emit(Op::POP_JUMP_IF_NOT_NONE, units);
         }
         if cfg!(Py_3_11) {
             return self.emit(Op::JUMP_IF_TRUE_OR_POP, units);

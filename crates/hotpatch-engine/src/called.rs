@@ -203,19 +203,31 @@ pub(crate) fn static_attribute<'py>(
     if let Ok(class) = object.cast::<PyType>() {
         return class_attribute(class, name);
     }
-    if let Some(attributes) = object.getattr_opt(intern!(object.py(), "__dict__"))?
-        && let Ok(attributes) = attributes.cast_into::<PyDict>()
-        && let Some(found) = attributes.get_item(name)?
-    {
-        return Ok(Some(found));
+    match own_attribute(object, name)? {
+        None => class_attribute(&object.get_type(), name),
+        found => Ok(found),
     }
-    class_attribute(&object.get_type(), name)
+}
+
+/// What an object has under a name of its own, in its `__dict__`.
+pub(crate) fn own_attribute<'py>(
+    object: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    match attributes(object)? {
+        Some(attributes) => attributes.get_item(name),
+        None => Ok(None),
+    }
+}
+
+fn attributes<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyDict>>> {
+    let attributes = object.getattr_opt(intern!(object.py(), "__dict__"))?;
+    Ok(attributes.and_then(|attributes| attributes.cast_into().ok()))
 }
 
 /// Whether an object has one of some attributes of its own, in its `__dict__`.
 pub(crate) fn has_own(object: &Bound<'_, PyAny>, names: &[&str]) -> PyResult<bool> {
-    let attributes = object.getattr_opt(intern!(object.py(), "__dict__"))?;
-    let Some(Ok(attributes)) = attributes.map(Bound::cast_into::<PyDict>) else {
+    let Some(attributes) = attributes(object)? else {
         return Ok(false);
     };
     if attributes.is_empty() {

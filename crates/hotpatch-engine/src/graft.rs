@@ -8,9 +8,11 @@
 //!        COPY_FREE_VARS, MAKE_CELL (3.11) as the code has them
 //!        LOAD_CONST   switch
 //!        UNARY_INVERT              the replacement where it is in force, None elsewhere
-//!        jump to IN_FORCE unless it is None, and drop it otherwise
+//!        jump to IN_FORCE unless it is None
 //!        ...                       the rest of the code of the target, as it was
 //! IN_FORCE:
+//!        LOAD_CONST   switch       (3.12) the same again: nothing can have happened meanwhile
+//!        UNARY_INVERT
 //!        RESUME                    (3.11) from here on there is a frame to be seen
 //!        ...                       call the replacement with the arguments
 //!        RETURN_VALUE
@@ -29,7 +31,10 @@
 //! runs as that of a plain one does, and can return what the replacement makes.
 //!
 //! The switch refers to the replacement weakly, since the garbage collector does not look into code
-//! objects. The function that has the code keeps the replacement: see [`Body`].
+//! objects. The function that has the code keeps the replacement, and the code of the target: see [`Body`].
+//!
+//! The code that was made stays with that of the target ([`Extra`]). Once nobody else has it any more, the
+//! next patch gets it, with its switch turned to that: making code is half of what a patch costs.
 
 use pyo3::exceptions::PySystemError;
 use pyo3::intern;
@@ -37,8 +42,9 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
-use crate::assembler::{Assembler, Op, UNIT};
+use crate::assembler::{Assembler, KEEPS, Op, UNIT};
 use crate::raw::body::Body;
+use crate::raw::extra::Extra;
 use crate::raw::function::Function;
 use crate::raw::switch::Switch;
 use crate::scope::Where;
@@ -46,30 +52,12 @@ use crate::signature::Parameter;
 use crate::site::Site as _;
 use crate::tables;
 
-/// Code that was made here, taken apart.
+/// What a body does since [`add`] was there.
 pub(crate) struct Graft<'py> {
     /// Where the replacement is in force.
     pub(crate) place: Bound<'py, Where>,
     /// Unless the patch is gone.
     pub(crate) replacement: Option<Function<'py>>,
-    /// What it does elsewhere.
-    below: Bound<'py, PyAny>,
-}
-
-impl<'py> Graft<'py> {
-    /// Returns `None` for code that comes from elsewhere.
-    fn of(code: &Bound<'py, PyAny>) -> PyResult<Option<Self>> {
-        let py = code.py();
-        let constants = code.getattr(intern!(py, "co_consts"))?.cast_into::<PyTuple>()?;
-        let Some(index) = constants.len().checked_sub(2) else {
-            return Ok(None);
-        };
-        let Some(switch) = Switch::of(&constants.get_item(index)?) else {
-            return Ok(None);
-        };
-        let below = constants.get_item(index + 1)?;
-        Ok(Some(Self { place: switch.place(), replacement: switch.replacement(), below }))
-    }
 }
 
 /// Makes a body call `replacement` at a place, and do what it does elsewhere.
@@ -81,16 +69,25 @@ pub(crate) fn add<'py>(
     place: &Bound<'py, Where>,
     replacement: &Function<'py>,
 ) -> PyResult<bool> {
+    let py = place.py();
     let (Some(code), Some(globals)) = (body.code(), body.globals()) else {
         return Ok(false);
     };
-    let Some(code) = code_choosing(code, parameters, place, replacement)? else {
-        return Ok(false);
+    let extra = Extra::of(code);
+    let made = match extra.and_then(|extra| extra.take_grafted(py)) {
+        Some(spare) if Switch::turn(&spare, place, replacement)? => spare,
+        _ => match code_choosing(code, parameters, place, replacement)? {
+            Some(made) => made,
+            None => return Ok(false),
+        },
     };
-    let function = define(&code, globals)?;
-    let kept = body.kept().into_iter().flatten().chain([replacement.as_any().clone()]);
-    let kept = PyTuple::new(place.py(), kept.collect::<Vec<_>>())?;
-    body.set_code(&function, Some(kept));
+    if let Some(extra) = extra {
+        extra.keep_grafted(&made);
+    }
+    let function = define(&made, globals)?;
+    let more = [code.clone(), replacement.as_any().clone()];
+    let kept: Vec<_> = body.kept().into_iter().flatten().chain(more).collect();
+    body.set_code(&function, Some(PyTuple::new(py, kept)?));
     Ok(true)
 }
 
@@ -99,11 +96,11 @@ pub(crate) fn take_off<'py>(body: &mut Body<'py>) -> PyResult<Option<Graft<'py>>
     let (Some(code), Some(globals), Some(kept)) = (body.code(), body.globals(), body.kept()) else {
         return Ok(None);
     };
-    let Some(graft) = Graft::of(code)? else {
-        return Ok(None);
+    let (Some(switch), Some(left)) = (Switch::of_code(code)?, kept.len().checked_sub(2)) else {
+        return Ok(None); // it comes from elsewhere
     };
-    let function = define(&graft.below, globals)?;
-    let left = kept.len() - 1;
+    let graft = Graft { place: switch.place(), replacement: switch.replacement() };
+    let function = define(&kept.get_item(left)?, globals)?;
     let kept = (left > 0).then(|| kept.get_slice(0, left));
     body.set_code(&function, kept);
     Ok(Some(graft))
@@ -128,8 +125,7 @@ fn code_choosing<'py>(
 
     let (cells, rest) = own.as_bytes().split_at(code_of.making_cells(own.as_bytes())?);
     code_of.bytes.extend(cells);
-    code_of.emit(Op::LOAD_CONST, constants.len())?;
-    code_of.emit(Op::UNARY_INVERT, 0)?;
+    code_of.ask(constants.len())?;
     code_of.jump_over(rest.len() / UNIT)?;
     let mut bytes = std::mem::take(&mut code_of.bytes);
     let test = (bytes.len() - cells.len()) / UNIT;
@@ -140,14 +136,17 @@ fn code_choosing<'py>(
     } else {
         return Ok(None);
     }
-    bytes.extend(&call);
-    let switch = Switch::new(place, replacement)?;
-    constants.extend([switch.as_any().clone(), code.clone()]);
+    if !KEEPS {
+        code_of.ask(constants.len())?;
+    }
+    code_of.bytes.extend(call);
+    bytes.extend(&code_of.bytes);
+    constants.push(Switch::new(place, replacement)?.as_any().clone());
 
     let changes = PyDict::new(py);
     let stack_size: usize = code.getattr(intern!(py, "co_stacksize"))?.extract()?;
     let lines = code.getattr(intern!(py, "co_linetable"))?.cast_into::<PyBytes>()?;
-    let lines = tables::around(lines.as_bytes(), test, call.len() / UNIT).ok_or_else(unknown)?;
+    let lines = tables::around(lines.as_bytes(), test, code_of.units()).ok_or_else(unknown)?;
     changes.set_item(intern!(py, "co_code"), PyBytes::new(py, &bytes))?;
     changes.set_item(intern!(py, "co_consts"), PyTuple::new(py, constants)?)?;
     changes.set_item(intern!(py, "co_stacksize"), stack_size.max(depth))?;

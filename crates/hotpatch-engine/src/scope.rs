@@ -4,7 +4,6 @@ use std::cell::Cell;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use pyo3::intern;
 use pyo3::prelude::*;
 
 use crate::raw::context;
@@ -95,7 +94,7 @@ impl Reach {
             Scope::Process => return Ok(None),
             Scope::Context => {
                 let variable = context::variable(py)?;
-                let token = variable.call_method1(intern!(py, "set"), (true,))?;
+                let token = context::set(&variable)?;
                 (Where::Context { variable: variable.unbind() }, Some(token.unbind()))
             }
             Scope::Thread => (Where::Thread { number: current_thread() }, None),
@@ -127,7 +126,7 @@ impl Reach {
     pub(crate) fn leave(&self, py: Python<'_>) {
         if let (Where::Context { variable }, Some(token)) = (self.place.get(), &self.token) {
             // Fails in another context.
-            let _ = variable.bind(py).call_method1(intern!(py, "reset"), (token,));
+            let _ = context::reset(variable.bind(py), token.bind(py));
         }
     }
 }

@@ -8,10 +8,11 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyType};
 
-use crate::called::{Called, partial_field, static_attribute};
+use crate::called::{Called, own_attribute, partial_field, static_attribute};
 use crate::raw::body::Body;
 use crate::raw::builtin::Builtin;
 use crate::raw::code::flags;
+use crate::raw::extra::Extra;
 use crate::raw::function::Function;
 use crate::raw::method::Method;
 use crate::site::Site;
@@ -110,7 +111,7 @@ impl<'py> Signature<'py> {
         }
         let body = function.body()?;
         let positional = match body.code() {
-            Some(code) => number(code, intern!(code.py(), "co_argcount"))?,
+            Some(code) => declared(code)?.iter().filter(|it| it.kind < VAR_POSITIONAL).count(),
             None => 0,
         };
         // `inspect` is not prepared for more defaults than parameters.
@@ -127,39 +128,24 @@ impl<'py> Signature<'py> {
         let Some(code) = body.code() else {
             return Ok(None);
         };
-        let (py, globals) = (code.py(), body.globals().cloned());
-        let positional = number(code, intern!(py, "co_argcount"))?;
-        let flags = flags(code)?;
-        let only_positional = number(code, intern!(py, "co_posonlyargcount"))?;
-        let keywords = number(code, intern!(py, "co_kwonlyargcount"))?;
-        // Their order in the code: positional, keywords, `*args`, `**kwargs`.
-        let names: Vec<String> = code.getattr(intern!(py, "co_varnames"))?.extract()?;
-        let mut names = names.into_iter();
-        let (mut parameters, mut defaults) = (Vec::new(), Vec::new());
+        let globals = body.globals().cloned();
+        let (mut parameters, mut defaults) = (declared(code)?, Vec::new());
+        let positional = parameters.iter().take_while(|it| it.kind < VAR_POSITIONAL).count();
         let of_positional: Vec<_> = body.defaults().into_iter().flatten().collect();
-        for (index, name) in names.by_ref().take(positional).enumerate() {
-            let is_only = index < only_positional;
-            let kind = if is_only { POSITIONAL_ONLY } else { POSITIONAL_OR_KEYWORD };
-            let default = (index + of_positional.len()).checked_sub(positional);
-            let default = default.and_then(|index| of_positional.get(index).cloned());
-            parameters.push(Parameter { name, kind, has_default: default.is_some() });
-            defaults.extend(default);
-        }
-        let mut after = Vec::new();
-        for name in names.by_ref().take(keywords) {
-            let default = match body.keyword_defaults() {
-                Some(known) => known.get_item(&name)?,
-                None => None,
+        for (index, parameter) in parameters.iter_mut().enumerate() {
+            let default = match parameter.kind {
+                KEYWORD_ONLY => match body.keyword_defaults() {
+                    Some(known) => known.get_item(&parameter.name)?,
+                    None => None,
+                },
+                VAR_POSITIONAL | VAR_KEYWORD => None,
+                _ => {
+                    let place = (index + of_positional.len()).checked_sub(positional);
+                    place.and_then(|place| of_positional.get(place).cloned())
+                }
             };
-            after.push(Parameter { name, kind: KEYWORD_ONLY, has_default: default.is_some() });
+            parameter.has_default = default.is_some();
             defaults.extend(default);
-        }
-        if flags & CO_VARARGS != 0 {
-            parameters.extend(names.next().map(|name| Parameter::new(name, VAR_POSITIONAL)));
-        }
-        parameters.extend(after);
-        if flags & CO_VARKEYWORDS != 0 {
-            parameters.extend(names.next().map(|name| Parameter::new(name, VAR_KEYWORD)));
         }
         Ok(Some(Self { parameters, defaults, annotations: None, globals }))
     }
@@ -238,6 +224,44 @@ impl<'py> Signature<'py> {
     }
 }
 
+/// The parameters that a code object declares, without a word about defaults.
+fn declared(code: &Bound<'_, PyAny>) -> PyResult<Vec<Parameter>> {
+    let Some(extra) = Extra::of(code) else {
+        return read_declared(code);
+    };
+    if let Some(known) = extra.parameters.get() {
+        return Ok(known.clone());
+    }
+    let found = read_declared(code)?;
+    Ok(extra.parameters.get_or_init(|| found).clone())
+}
+
+fn read_declared(code: &Bound<'_, PyAny>) -> PyResult<Vec<Parameter>> {
+    let py = code.py();
+    let positional = number(code, intern!(py, "co_argcount"))?;
+    let flags = flags(code)?;
+    let only_positional = number(code, intern!(py, "co_posonlyargcount"))?;
+    let keywords = number(code, intern!(py, "co_kwonlyargcount"))?;
+    // Their order in the code: positional, keywords, `*args`, `**kwargs`.
+    let names: Vec<String> = code.getattr(intern!(py, "co_varnames"))?.extract()?;
+    let mut names = names.into_iter();
+    let mut parameters = Vec::new();
+    for (index, name) in names.by_ref().take(positional).enumerate() {
+        let is_only = index < only_positional;
+        let kind = if is_only { POSITIONAL_ONLY } else { POSITIONAL_OR_KEYWORD };
+        parameters.push(Parameter::new(name, kind));
+    }
+    let after: Vec<_> = names.by_ref().take(keywords).collect();
+    if flags & CO_VARARGS != 0 {
+        parameters.extend(names.next().map(|name| Parameter::new(name, VAR_POSITIONAL)));
+    }
+    parameters.extend(after.into_iter().map(|name| Parameter::new(name, KEYWORD_ONLY)));
+    if flags & CO_VARKEYWORDS != 0 {
+        parameters.extend(names.next().map(|name| Parameter::new(name, VAR_KEYWORD)));
+    }
+    Ok(parameters)
+}
+
 /// A number that a code object shows.
 fn number(code: &Bound<'_, PyAny>, name: &Bound<'_, PyString>) -> PyResult<usize> {
     code.getattr(name)?.extract()
@@ -297,6 +321,11 @@ fn of_c_code(callable: &Bound<'_, PyAny>) -> PyResult<Option<Vec<Parameter>>> {
 
 /// Whether an object, or a class that it is an instance of, says what its signature is.
 fn declares_signature(callable: &Bound<'_, PyAny>) -> PyResult<bool> {
-    let declared = static_attribute(callable, intern!(callable.py(), "__signature__"))?;
+    let name = intern!(callable.py(), "__signature__");
+    // The type of functions has none.
+    let declared = match Function::new(callable) {
+        Some(_) => own_attribute(callable, name)?,
+        None => static_attribute(callable, name)?,
+    };
     Ok(declared.is_some_and(|declared| !declared.is_none()))
 }

@@ -44,7 +44,7 @@ pub(super) const CLOSURE: usize = 3;
 pub(super) const DEFAULTS: usize = 4;
 pub(super) const KEYWORD_DEFAULTS: usize = 5;
 pub(super) const ANNOTATIONS: usize = 6;
-/// Not a field: a tuple of what the code refers to weakly, and the function keeps (see [`crate::graft`]).
+/// Not a field: a tuple of functions and code objects that the function keeps for its code (see [`crate::graft`]).
 pub(super) const KEPT: usize = FIELDS;
 /// Those that tell whether a function has been changed, and those that must not go with a change.
 pub(super) const SEEN: usize = KEYWORD_DEFAULTS + 1;
@@ -107,12 +107,12 @@ impl<'py> Body<'py> {
         self.fields[CLOSURE] = Some(cells.into_any());
     }
 
-    /// What the code refers to weakly.
+    /// What the function keeps for its code.
     pub(crate) fn kept(&self) -> Option<&Bound<'py, PyTuple>> {
         self.fields[KEPT].as_ref()?.cast().ok()
     }
 
-    /// Takes the code of `function`, which refers to `kept` weakly, into the place of its own.
+    /// Takes the code of `function`, for which `kept` is to be kept, into the place of its own.
     pub(crate) fn set_code(&mut self, function: &Function<'py>, kept: Option<Bound<'py, PyTuple>>) {
         self.fields[CODE] = function.code();
         self.fields[KEPT] = kept.map(Bound::into_any);

@@ -8,14 +8,19 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+/// Whether an object is a code object.
+pub(crate) fn is_code(object: &Bound<'_, PyAny>) -> bool {
+    // SAFETY: `object` is live. A code type cannot be subclassed, so the exact check finds them all.
+    let checked = unsafe { ffi::PyCode_Check(object.as_ptr()) };
+    checked != 0
+}
+
 /// The flags of a code object (`co_flags`).
 ///
 /// Every patch asks for two of them, and the attribute would be a tenth of its cost.
 pub(crate) fn flags(code: &Bound<'_, PyAny>) -> PyResult<u32> {
     static OFFSET: OnceLock<Option<usize>> = OnceLock::new();
-    // SAFETY: `code` is live. A code type cannot be subclassed, so the exact check finds them all.
-    let checked = unsafe { ffi::PyCode_Check(code.as_ptr()) };
-    if checked == 0 {
+    if !is_code(code) {
         return Err(PyTypeError::new_err("not a code object"));
     }
     match OFFSET.get_or_init(offset_of_flags) {

@@ -9,6 +9,7 @@ use super::body::{
     IDENTITY, KEPT, KEYWORD_DEFAULTS, References, SEEN, StoredBody,
 };
 use super::closure::{Closure, Few, Hidden};
+use super::code;
 use super::optimizer;
 use crate::graft;
 use crate::scope::Reach;
@@ -170,7 +171,7 @@ impl<'py> Site<'py> for Function<'py> {
                 0 => None,
                 _ => Some(PyTuple::new(self.0.py(), cells)?.into_any()),
             };
-            let kept: Vec<_> = ours.kept().filter(is_function).collect();
+            let kept: Vec<_> = ours.kept().filter(is_of_body).collect();
             if !kept.is_empty() {
                 fields[KEPT] = Some(PyTuple::new(self.0.py(), kept)?.into_any());
             }
@@ -280,7 +281,7 @@ impl<'py> Site<'py> for Function<'py> {
         };
         let foreign =
             old.filter(|cells| ours.is_none() && !cells.is_exact_instance_of::<PyTuple>());
-        let carried = ours.iter().flat_map(Closure::kept).filter(|object| !is_function(object));
+        let carried = ours.iter().flat_map(Closure::kept).filter(|object| !is_of_body(object));
         carried.for_each(|object| keep(&object));
         seen.0[GLOBALS..=BUILTINS].iter().flatten().chain(foreign).for_each(&mut keep);
 
@@ -301,9 +302,9 @@ impl<'py> Site<'py> for Function<'py> {
     }
 }
 
-/// Of what a closure keeps, functions belong to the body that is installed.
-fn is_function(object: &Bound<'_, PyAny>) -> bool {
-    Function::new(object).is_some()
+/// Of what a closure keeps, functions and their code belong to the body that is installed.
+fn is_of_body(object: &Bound<'_, PyAny>) -> bool {
+    Function::new(object).is_some() || code::is_code(object)
 }
 
 /// A cell with nothing in it.

@@ -18,6 +18,7 @@ pub(crate) mod context;
 mod conventions;
 mod cython;
 mod detour;
+pub(crate) mod extra;
 pub(crate) mod frame;
 pub(crate) mod function;
 pub(crate) mod layout;

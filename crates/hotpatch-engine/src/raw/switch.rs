@@ -7,9 +7,10 @@ use std::ffi::{c_int, c_void};
 use std::mem::offset_of;
 
 use pyo3::ffi;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyWeakrefMethods, PyWeakrefReference};
+use pyo3::types::{PyTuple, PyWeakrefMethods, PyWeakrefReference};
 
 use super::function::Function;
 use crate::scope::Where;
@@ -28,6 +29,19 @@ struct State {
     replacement: Py<PyWeakrefReference>,
 }
 
+impl State {
+    fn new(place: &Bound<'_, Where>, replacement: &Function<'_>) -> PyResult<Self> {
+        let replacement = PyWeakrefReference::new(replacement.as_any())?.unbind();
+        Ok(Self { place: place.clone().unbind(), replacement })
+    }
+
+    /// Does not wait for the next call of `PyO3`, as the destructors do where CPython calls.
+    fn drop(self, py: Python<'_>) {
+        self.place.drop_ref(py);
+        self.replacement.drop_ref(py);
+    }
+}
+
 /// An object whose `~` is a function where a patch is in force, and None elsewhere.
 pub(crate) struct Switch<'py>(Bound<'py, PyAny>);
 
@@ -36,10 +50,7 @@ impl<'py> Switch<'py> {
     pub(crate) fn new(place: &Bound<'py, Where>, replacement: &Function<'py>) -> PyResult<Self> {
         let py = place.py();
         let class = TYPE.get_or_try_init(py, || make_type(py))?;
-        let state = State {
-            place: place.clone().unbind(),
-            replacement: PyWeakrefReference::new(replacement.as_any())?.unbind(),
-        };
+        let state = State::new(place, replacement)?;
         // SAFETY: `class` is a ready type without items.
         let raw = unsafe { ffi::PyType_GenericAlloc(class.as_ptr().cast(), 0) };
         // SAFETY: the result is a new reference, or NULL with an error set.
@@ -49,11 +60,40 @@ impl<'py> Switch<'py> {
         Ok(Self(object))
     }
 
-    /// Returns `None` if [`Switch::new`] did not make `object`.
-    pub(crate) fn of(object: &Bound<'py, PyAny>) -> Option<Self> {
-        let class = TYPE.get(object.py())?;
-        let is_ours = object.get_type_ptr().cast() == class.as_ptr();
-        is_ours.then(|| Self(object.clone()))
+    /// Makes code ask for another patch than until now. Returns `false` if somebody else than the caller, who
+    /// has one reference, has the code, its constants or its switch.
+    pub(crate) fn turn(
+        code: &Bound<'py, PyAny>,
+        place: &Bound<'py, Where>,
+        replacement: &Function<'py>,
+    ) -> PyResult<bool> {
+        let constants = constants_of(code)?;
+        let Some(switch) = Self::last_of(&constants) else {
+            return Ok(false);
+        };
+        let state = State::new(place, replacement)?;
+        let is_free = references(code) == 1
+            && references(&constants) == 2
+            && references(switch.as_any()) == 2;
+        if is_free {
+            // SAFETY: `new` made the object. Nobody looks at its state now: that is done by who has a
+            // reference, with the GIL, and without running Python code.
+            let before = unsafe { state_of(switch.0.as_ptr()).replace(state) };
+            before.drop(place.py());
+        }
+        Ok(is_free)
+    }
+
+    /// The switch that code asks, if it is made by [`crate::graft`].
+    pub(crate) fn of_code(code: &Bound<'py, PyAny>) -> PyResult<Option<Self>> {
+        Ok(Self::last_of(&constants_of(code)?))
+    }
+
+    fn last_of(constants: &Bound<'py, PyTuple>) -> Option<Self> {
+        let last = constants.iter().next_back()?;
+        let class = TYPE.get(last.py())?;
+        let is_ours = last.get_type_ptr().cast() == class.as_ptr();
+        is_ours.then_some(Self(last))
     }
 
     pub(crate) fn as_any(&self) -> &Bound<'py, PyAny> {
@@ -72,9 +112,20 @@ impl<'py> Switch<'py> {
     }
 
     fn state(&self) -> &State {
-        // SAFETY: `new` made the object, and `self` keeps it alive. The state is never changed.
+        // SAFETY: `new` made the object, and `self` keeps it alive. Callers take what they need at once,
+        // and the state changes only in `turn`.
         unsafe { &*state_of(self.0.as_ptr()) }
     }
+}
+
+fn constants_of<'py>(code: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> {
+    Ok(code.getattr(intern!(code.py(), "co_consts"))?.cast_into()?)
+}
+
+/// How many there are.
+fn references<T>(object: &Bound<'_, T>) -> isize {
+    // SAFETY: a live object, and this thread is attached.
+    unsafe { ffi::Py_REFCNT(object.as_ptr()) }
 }
 
 /// Where an instance has its state.
@@ -111,7 +162,7 @@ fn make_type(py: Python<'_>) -> PyResult<Py<PyAny>> {
 extern "C" fn invert(switch: *mut ffi::PyObject) -> *mut ffi::PyObject {
     // SAFETY: CPython calls slots with the GIL held.
     let py = unsafe { Python::assume_attached() };
-    // SAFETY: a live instance of the type, whose state is never changed.
+    // SAFETY: a live instance of the type, whose state does not change meanwhile: see `turn`.
     let state = unsafe { &*state_of(switch) };
     match state.place.get().is_here(py) {
         Ok(false) => py.None().into_ptr(),
@@ -127,10 +178,12 @@ extern "C" fn invert(switch: *mut ffi::PyObject) -> *mut ffi::PyObject {
 }
 
 extern "C" fn dealloc(switch: *mut ffi::PyObject) {
-    // SAFETY: CPython calls this once, with the last reference gone and the GIL held, and `new` has written
-    // the state: it is taken out of memory that is about to go.
+    // SAFETY: CPython calls slots with the GIL held.
+    let py = unsafe { Python::assume_attached() };
+    // SAFETY: CPython calls this once, with the last reference gone, and `new` has written the state: it is
+    // taken out of memory that is about to go.
     let state = unsafe { state_of(switch).read() };
-    drop(state);
+    state.drop(py);
     // SAFETY: the object is still allocated.
     let class = unsafe { ffi::Py_TYPE(switch) };
     // SAFETY: the memory came from PyType_GenericAlloc of a type without the collector's header.
