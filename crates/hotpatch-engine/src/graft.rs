@@ -70,7 +70,7 @@ pub(crate) fn add<'py>(
     replacement: &Function<'py>,
 ) -> PyResult<bool> {
     let py = place.py();
-    let (Some(code), Some(globals)) = (body.code(), body.globals()) else {
+    let Some(code) = body.code() else {
         return Ok(false);
     };
     let extra = Extra::of(code);
@@ -84,25 +84,26 @@ pub(crate) fn add<'py>(
     if let Some(extra) = extra {
         extra.keep_grafted(&made);
     }
-    let function = define(&made, globals)?;
+    let version = version_of(&made)?;
     let more = [code.clone(), replacement.as_any().clone()];
     let kept: Vec<_> = body.kept().into_iter().flatten().chain(more).collect();
-    body.set_code(&function, Some(PyTuple::new(py, kept)?));
+    body.set_code(made, version, Some(PyTuple::new(py, kept)?));
     Ok(true)
 }
 
 /// Takes away what [`add`] did last, if it did anything.
 pub(crate) fn take_off<'py>(body: &mut Body<'py>) -> PyResult<Option<Graft<'py>>> {
-    let (Some(code), Some(globals), Some(kept)) = (body.code(), body.globals(), body.kept()) else {
+    let (Some(code), Some(kept)) = (body.code(), body.kept()) else {
         return Ok(None);
     };
     let (Some(switch), Some(left)) = (Switch::of_code(code)?, kept.len().checked_sub(2)) else {
         return Ok(None); // it comes from elsewhere
     };
     let graft = Graft { place: switch.place(), replacement: switch.replacement() };
-    let function = define(&kept.get_item(left)?, globals)?;
+    let below = kept.get_item(left)?;
+    let version = version_of(&below)?;
     let kept = (left > 0).then(|| kept.get_slice(0, left));
-    body.set_code(&function, kept);
+    body.set_code(below, version, kept);
     Ok(Some(graft))
 }
 
@@ -163,15 +164,25 @@ fn unknown() -> PyErr {
     PySystemError::new_err("a code object has a table that CPython's compiler does not make")
 }
 
-/// Makes a function of a code object, as a `def` does.
+/// The version that a function of this code has which a `def` makes, or 0 where that comes later.
 ///
-/// Since 3.13 calls of a function that comes about otherwise are never specialised: it has no version
-/// (`MAKE_FUNCTION`, Python/bytecodes.c).
-fn define<'py>(code: &Bound<'py, PyAny>, globals: &Bound<'py, PyAny>) -> PyResult<Function<'py>> {
-    static MAKER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+/// Since 3.13 calls of a function that comes about otherwise are never specialised. It is always the same
+/// for one code object (`MAKE_FUNCTION`, Python/bytecodes.c, and `co_version`).
+fn version_of(code: &Bound<'_, PyAny>) -> PyResult<u32> {
     if cfg!(not(Py_3_13)) {
-        return Function::with_code(code, globals);
+        return Ok(0);
     }
+    let known = Extra::of(code).map(|extra| &extra.version);
+    if let Some(version) = known.and_then(|known| known.get()) {
+        return Ok(*version);
+    }
+    let version = define(code)?.version();
+    Ok(known.map_or(version, |known| *known.get_or_init(|| version)))
+}
+
+/// Makes a function of a code object, as a `def` does.
+fn define<'py>(code: &Bound<'py, PyAny>) -> PyResult<Function<'py>> {
+    static MAKER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
     let py = code.py();
     let maker = MAKER.get_or_try_init(py, || -> PyResult<_> {
         let mut make = Assembler::new(py)?;
@@ -181,9 +192,11 @@ fn define<'py>(code: &Bound<'py, PyAny>, globals: &Bound<'py, PyAny>) -> PyResul
         let changes = PyDict::new(py);
         changes.set_item("co_code", PyBytes::new(py, &make.bytes))?;
         changes.set_item("co_linetable", PyBytes::new(py, &tables::without_lines(make.units())))?;
-        let template = py.eval(c"lambda code: code", None, None)?.getattr("__code__")?;
-        Ok(template.call_method("replace", (), Some(&changes))?.unbind())
+        let template = py.eval(c"lambda code: code", None, None)?;
+        let code = template.getattr("__code__")?.call_method("replace", (), Some(&changes))?;
+        template.setattr("__code__", code)?;
+        Ok(template.unbind())
     })?;
-    let made = Function::with_code(maker.bind(py), globals)?.as_any().call1((code,))?;
+    let made = maker.bind(py).call1((code,))?;
     Function::new(&made).ok_or_else(|| PySystemError::new_err("MAKE_FUNCTION made no function"))
 }

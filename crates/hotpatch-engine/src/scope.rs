@@ -59,6 +59,7 @@ impl Where {
 
 impl Where {
     /// Whether that is the current one. Runs no Python code.
+    #[inline]
     pub(crate) fn is_here(&self, py: Python<'_>) -> PyResult<bool> {
         match self {
             Self::Context { variable } => context::is_set(variable.bind(py)),

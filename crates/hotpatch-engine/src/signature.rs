@@ -1,12 +1,13 @@
 //! The parameters of a callable, so that a generated function can have the same.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString, PyType};
+use pyo3::types::{PyDict, PyString, PyTupleMethods, PyType};
 
 use crate::called::{Called, own_attribute, partial_field, static_attribute};
 use crate::raw::body::Body;
@@ -129,24 +130,12 @@ impl<'py> Signature<'py> {
             return Ok(None);
         };
         let globals = body.globals().cloned();
-        let (mut parameters, mut defaults) = (declared(code)?, Vec::new());
-        let positional = parameters.iter().take_while(|it| it.kind < VAR_POSITIONAL).count();
-        let of_positional: Vec<_> = body.defaults().into_iter().flatten().collect();
-        for (index, parameter) in parameters.iter_mut().enumerate() {
-            let default = match parameter.kind {
-                KEYWORD_ONLY => match body.keyword_defaults() {
-                    Some(known) => known.get_item(&parameter.name)?,
-                    None => None,
-                },
-                VAR_POSITIONAL | VAR_KEYWORD => None,
-                _ => {
-                    let place = (index + of_positional.len()).checked_sub(positional);
-                    place.and_then(|place| of_positional.get(place).cloned())
-                }
-            };
+        let mut parameters = declared(code)?.into_owned();
+        let known = defaults_of(body, &parameters)?;
+        for (parameter, default) in parameters.iter_mut().zip(&known) {
             parameter.has_default = default.is_some();
-            defaults.extend(default);
         }
+        let defaults = known.into_iter().flatten().collect();
         Ok(Some(Self { parameters, defaults, annotations: None, globals }))
     }
 
@@ -155,10 +144,23 @@ impl<'py> Signature<'py> {
         let Some(function) = Function::new(callable) else {
             return Ok(false);
         };
-        let other = Self::of_body(&function.body()?)?;
-        Ok(other.is_some_and(|other| {
-            let mut defaults = self.defaults.iter().zip(&other.defaults);
-            self.parameters == other.parameters && defaults.all(|(one, other)| one.is(other))
+        let body = function.body()?;
+        let Some(code) = body.code() else {
+            return Ok(false);
+        };
+        let others = declared(code)?;
+        let mut both = self.parameters.iter().zip(&*others);
+        let is_same =
+            |one: &Parameter, other: &Parameter| one.kind == other.kind && one.name == other.name;
+        if self.parameters.len() != others.len() || !both.all(|(one, other)| is_same(one, other)) {
+            return Ok(false);
+        }
+        let mut own = self.defaults.iter();
+        let own = self.parameters.iter().map(|it| it.has_default.then(|| own.next()).flatten());
+        Ok(own.zip(&defaults_of(&body, &others)?).all(|(one, other)| match (one, other) {
+            (Some(one), Some(other)) => one.is(other),
+            (None, None) => true,
+            _ => false,
         }))
     }
 
@@ -224,16 +226,35 @@ impl<'py> Signature<'py> {
     }
 }
 
+/// The default of each parameter that the code of a body declares.
+fn defaults_of<'py>(
+    body: &Body<'py>,
+    declared: &[Parameter],
+) -> PyResult<Vec<Option<Bound<'py, PyAny>>>> {
+    let positional = declared.iter().take_while(|it| it.kind < VAR_POSITIONAL).count();
+    let of_positional = body.defaults();
+    let count = of_positional.map_or(0, PyTupleMethods::len);
+    let default = |(index, parameter): (usize, &Parameter)| match parameter.kind {
+        KEYWORD_ONLY => body.keyword_defaults().map_or(Ok(None), |it| it.get_item(&parameter.name)),
+        VAR_POSITIONAL | VAR_KEYWORD => Ok(None),
+        _ => {
+            let place = (index + count).checked_sub(positional).filter(|place| *place < count);
+            of_positional.zip(place).map(|(defaults, place)| defaults.get_item(place)).transpose()
+        }
+    };
+    declared.iter().enumerate().map(default).collect()
+}
+
 /// The parameters that a code object declares, without a word about defaults.
-fn declared(code: &Bound<'_, PyAny>) -> PyResult<Vec<Parameter>> {
+fn declared<'a>(code: &'a Bound<'_, PyAny>) -> PyResult<Cow<'a, [Parameter]>> {
     let Some(extra) = Extra::of(code) else {
-        return read_declared(code);
+        return read_declared(code).map(Cow::Owned);
     };
     if let Some(known) = extra.parameters.get() {
-        return Ok(known.clone());
+        return Ok(Cow::Borrowed(known));
     }
     let found = read_declared(code)?;
-    Ok(extra.parameters.get_or_init(|| found).clone())
+    Ok(Cow::Borrowed(extra.parameters.get_or_init(|| found)))
 }
 
 fn read_declared(code: &Bound<'_, PyAny>) -> PyResult<Vec<Parameter>> {

@@ -6,7 +6,6 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::function::Function;
 use crate::site::Stored;
 
 /// One of the fields of a function object that hold a reference.
@@ -112,13 +111,19 @@ impl<'py> Body<'py> {
         self.fields[KEPT].as_ref()?.cast().ok()
     }
 
-    /// Takes the code of `function`, for which `kept` is to be kept, into the place of its own.
-    pub(crate) fn set_code(&mut self, function: &Function<'py>, kept: Option<Bound<'py, PyTuple>>) {
-        self.fields[CODE] = function.code();
+    /// Takes other code into the place of its own, with the version of that, for which `kept` is to be kept.
+    #[cfg_attr(not(Py_3_11), expect(unused_variables, reason = "there are no versions"))]
+    pub(crate) fn set_code(
+        &mut self,
+        code: Bound<'py, PyAny>,
+        version: u32,
+        kept: Option<Bound<'py, PyTuple>>,
+    ) {
+        self.fields[CODE] = Some(code);
         self.fields[KEPT] = kept.map(Bound::into_any);
         #[cfg(Py_3_11)]
         {
-            self.version = function.version();
+            self.version = version;
         }
     }
 

@@ -35,6 +35,7 @@ pub(crate) fn reset(variable: &Bound<'_, PyAny>, token: &Bound<'_, PyAny>) -> Py
 /// their identity (`PyContextVar_Type` has no comparison, Python/context.c, 3.10 to 3.15).
 ///
 /// Asked at each call of a function with a patch for one context.
+#[inline]
 pub(crate) fn is_set(variable: &Bound<'_, PyAny>) -> PyResult<bool> {
     let mut value = std::ptr::null_mut();
     // SAFETY: a live object, and a place for a reference. It fails for what is no variable.

@@ -15,6 +15,8 @@ use crate::signature::Parameter;
 pub(crate) struct Extra {
     /// The parameters that it declares, without a word about defaults.
     pub(crate) parameters: OnceCell<Vec<Parameter>>,
+    /// What tells a function made of it from others, for specialised calls (`func_version`).
+    pub(crate) version: OnceCell<u32>,
     /// Code that was made of it: see [`crate::graft`].
     grafted: Cell<Option<Py<PyAny>>>,
 }

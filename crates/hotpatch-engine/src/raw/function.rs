@@ -78,11 +78,18 @@ impl<'py> Function<'py> {
         entry.map_or(0, |entry| entry as usize)
     }
 
+    /// CPython's own name for its body, 0 if it has none.
     #[cfg(Py_3_11)]
-    pub(super) fn version(&self) -> u32 {
+    pub(crate) fn version(&self) -> u32 {
         let raw = self.0.as_ptr().cast::<ffi::PyFunctionObject>();
         // SAFETY: `new` checked the type, so `raw` has this layout, and `self` keeps it alive.
         unsafe { (*raw).func_version }
+    }
+
+    #[cfg(not(Py_3_11))]
+    #[expect(clippy::unused_self, reason = "there are no versions")]
+    pub(crate) fn version(&self) -> u32 {
+        0
     }
 
     #[cfg(Py_3_11)]
