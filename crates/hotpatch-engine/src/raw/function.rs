@@ -2,7 +2,7 @@
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 
 use super::body::{
     ANNOTATIONS, ATTRIBUTES, BODY, BUILTINS, Body, CLOSURE, CODE, DEFAULTS, Field, GLOBALS,
@@ -44,9 +44,11 @@ impl<'py> Function<'py> {
         self.read(&BODY[CODE])
     }
 
-    /// Whether the function has a `__dict__` already: it is made when first asked for.
+    /// Whether the function has attributes of its own.
     pub(crate) fn has_attributes(&self) -> bool {
-        !self.raw(&ATTRIBUTES).is_null()
+        // The dict is made when first asked for, as it is for the original of a patch.
+        let attributes = self.read(&ATTRIBUTES).map(Bound::cast_into::<PyDict>);
+        attributes.is_some_and(|dict| dict.map_or(true, |dict| !dict.is_empty()))
     }
 
     /// The closure as it is, with what may hang on it.
