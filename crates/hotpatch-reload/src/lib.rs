@@ -1,0 +1,25 @@
+//! Finds out what an edit of a Python source file changed.
+//!
+//! An [`Outline`] says what a text consists of, and [`steps`] what became of that in another text. Nothing here
+//! knows of a running interpreter: what to do about a step is for others to say.
+//!
+//! ```
+//! use hotpatch_reload::{Fate, Outline, steps};
+//!
+//! let old = Outline::of("LIMIT = 3\n\ndef f(x):\n    return x\n")?;
+//! let new = Outline::of("LIMIT = 4\n\n\ndef f(x):\n    return x\n")?;
+//! let fates: Vec<_> = steps(&old, &new).iter().map(|step| step.fate).collect();
+//! assert_eq!(fates, [Fate::Added, Fate::Moved, Fate::Removed]);
+//! # Ok::<(), hotpatch_reload::Error>(())
+//! ```
+
+#![forbid(unsafe_code)]
+
+mod binding;
+mod diff;
+mod error;
+mod outline;
+
+pub use diff::{Fate, Placed, Step, steps};
+pub use error::Error;
+pub use outline::{Block, Class, Digest, Function, Keyword, Kind, Outline, Statement};
