@@ -39,10 +39,9 @@
 use pyo3::exceptions::PySystemError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
-use crate::assembler::{Assembler, KEEPS, Op, UNIT};
+use crate::assembler::{Assembler, KEEPS, UNIT};
 use crate::raw::body::Body;
 use crate::raw::extra::Extra;
 use crate::raw::function::Function;
@@ -51,6 +50,7 @@ use crate::scope::Where;
 use crate::signature::Parameter;
 use crate::site::Site as _;
 use crate::tables;
+use crate::version;
 
 /// What a body does since [`add`] was there.
 pub(crate) struct Graft<'py> {
@@ -84,7 +84,7 @@ pub(crate) fn add<'py>(
     if let Some(extra) = extra {
         extra.keep_grafted(&made);
     }
-    let version = version_of(&made)?;
+    let version = version::of_code(&made)?;
     let more = [code.clone(), replacement.as_any().clone()];
     let kept: Vec<_> = body.kept().into_iter().flatten().chain(more).collect();
     body.set_code(made, version, Some(PyTuple::new(py, kept)?));
@@ -101,7 +101,7 @@ pub(crate) fn take_off<'py>(body: &mut Body<'py>) -> PyResult<Option<Graft<'py>>
     };
     let graft = Graft { place: switch.place(), replacement: switch.replacement() };
     let below = kept.get_item(left)?;
-    let version = version_of(&below)?;
+    let version = version::of_code(&below)?;
     let kept = (left > 0).then(|| kept.get_slice(0, left));
     body.set_code(below, version, kept);
     Ok(Some(graft))
@@ -162,41 +162,4 @@ fn code_choosing<'py>(
 
 fn unknown() -> PyErr {
     PySystemError::new_err("a code object has a table that CPython's compiler does not make")
-}
-
-/// The version that a function of this code has which a `def` makes, or 0 where that comes later.
-///
-/// Since 3.13 calls of a function that comes about otherwise are never specialised. It is always the same
-/// for one code object (`MAKE_FUNCTION`, Python/bytecodes.c, and `co_version`).
-fn version_of(code: &Bound<'_, PyAny>) -> PyResult<u32> {
-    if cfg!(not(Py_3_13)) {
-        return Ok(0);
-    }
-    let known = Extra::of(code).map(|extra| &extra.version);
-    if let Some(version) = known.and_then(|known| known.get()) {
-        return Ok(*version);
-    }
-    let version = define(code)?.version();
-    Ok(known.map_or(version, |known| *known.get_or_init(|| version)))
-}
-
-/// Makes a function of a code object, as a `def` does.
-fn define<'py>(code: &Bound<'py, PyAny>) -> PyResult<Function<'py>> {
-    static MAKER: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
-    let py = code.py();
-    let maker = MAKER.get_or_try_init(py, || -> PyResult<_> {
-        let mut make = Assembler::new(py)?;
-        for op in [Op::RESUME, Op::LOAD_FAST, Op::MAKE_FUNCTION, Op::RETURN_VALUE] {
-            make.emit(op, 0)?;
-        }
-        let changes = PyDict::new(py);
-        changes.set_item("co_code", PyBytes::new(py, &make.bytes))?;
-        changes.set_item("co_linetable", PyBytes::new(py, &tables::without_lines(make.units())))?;
-        let template = py.eval(c"lambda code: code", None, None)?;
-        let code = template.getattr("__code__")?.call_method("replace", (), Some(&changes))?;
-        template.setattr("__code__", code)?;
-        Ok(template.unbind())
-    })?;
-    let made = maker.bind(py).call1((code,))?;
-    Function::new(&made).ok_or_else(|| PySystemError::new_err("MAKE_FUNCTION made no function"))
 }

@@ -111,8 +111,25 @@ impl<'py> Body<'py> {
         self.fields[KEPT].as_ref()?.cast().ok()
     }
 
-    /// Takes other code into the place of its own, with the version of that, for which `kept` is to be kept.
+    /// CPython's own name for this body. 0 means that it has none yet, and since 3.13 1 that it lost it
+    /// (`FUNC_VERSION_CLEARED`, `pycore_function.h`).
+    pub(crate) fn version(&self) -> u32 {
+        #[cfg(Py_3_11)]
+        return self.version;
+        #[cfg(not(Py_3_11))]
+        return 0;
+    }
+
+    /// Gives it another name.
     #[cfg_attr(not(Py_3_11), expect(unused_variables, reason = "there are no versions"))]
+    pub(crate) fn set_version(&mut self, version: u32) {
+        #[cfg(Py_3_11)]
+        {
+            self.version = version;
+        }
+    }
+
+    /// Takes other code into the place of its own, with the version of that, for which `kept` is to be kept.
     pub(crate) fn set_code(
         &mut self,
         code: Bound<'py, PyAny>,
@@ -121,10 +138,7 @@ impl<'py> Body<'py> {
     ) {
         self.fields[CODE] = Some(code);
         self.fields[KEPT] = kept.map(Bound::into_any);
-        #[cfg(Py_3_11)]
-        {
-            self.version = version;
-        }
+        self.set_version(version);
     }
 
     /// Replaces the dicts that Python code can change in place with copies of them as they are now.

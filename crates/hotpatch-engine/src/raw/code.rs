@@ -1,12 +1,14 @@
-//! Code objects: their flags, and making them of a text.
+//! Code objects: their flags and lines, and making them of a text.
 
 use std::ffi::{CStr, c_int};
 use std::sync::OnceLock;
 
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PySystemError, PyTypeError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+
+use super::line_array;
 
 /// Whether an object is a code object.
 pub(crate) fn is_code(object: &Bound<'_, PyAny>) -> bool {
@@ -23,7 +25,7 @@ pub(crate) fn flags(code: &Bound<'_, PyAny>) -> PyResult<u32> {
     if !is_code(code) {
         return Err(PyTypeError::new_err("not a code object"));
     }
-    match OFFSET.get_or_init(offset_of_flags) {
+    match OFFSET.get_or_init(|| offset_of_int(c"co_flags")) {
         Some(offset) => {
             let field = code.as_ptr().wrapping_byte_add(*offset).cast::<c_int>();
             // SAFETY: the type says itself that its instances have an `int` at this offset.
@@ -51,8 +53,47 @@ pub(crate) fn run(source: &CStr, file: &CStr, globals: &Bound<'_, PyDict>) -> Py
     unsafe { Bound::from_owned_ptr_or_err(py, result) }.map(drop)
 }
 
-/// Where code objects have their flags, from the table by which the type shows its members.
-fn offset_of_flags() -> Option<usize> {
+/// Moves code objects by so many lines, as if their text stood there, for frames that run now too.
+///
+/// All other lines are counted from the first (`co_linetable`, 3.10 to 3.15).
+///
+/// # Errors
+///
+/// `TypeError` for what is no code object, and `ValueError` if a line would have no number. Nothing has
+/// changed then.
+pub(crate) fn move_lines(codes: &[Bound<'_, PyAny>], lines: c_int) -> PyResult<()> {
+    static OFFSET: OnceLock<Option<usize>> = OnceLock::new();
+    let offset = OFFSET.get_or_init(|| offset_of_int(c"co_firstlineno"));
+    let offset = offset.ok_or_else(|| PySystemError::new_err("code objects have no first line"))?;
+    let mut moved = Vec::with_capacity(codes.len());
+    for code in codes {
+        if !is_code(code) {
+            return Err(PyTypeError::new_err("not a code object"));
+        }
+        let field = code.as_ptr().wrapping_byte_add(offset).cast::<c_int>();
+        // SAFETY: the type says itself that its instances have an `int` at this offset.
+        let line = unsafe { field.read() };
+        let line = line.checked_add(lines).filter(|line| *line >= 0);
+        let line = line.ok_or_else(|| PyValueError::new_err("a line would have no number"))?;
+        moved.push((code, field, line));
+    }
+    for (code, field, line) in moved {
+        // SAFETY: as above. Whoever reads it has the GIL, as this thread has.
+        unsafe { field.write(line) };
+        line_array::shift(code, lines);
+    }
+    Ok(())
+}
+
+/// How many references to a code object there are.
+pub(crate) fn references(code: &Bound<'_, PyAny>) -> usize {
+    // SAFETY: a live object, and this thread is attached.
+    let references = unsafe { ffi::Py_REFCNT(code.as_ptr()) };
+    references.unsigned_abs()
+}
+
+/// Where code objects have an `int`, from the table by which the type shows its members.
+pub(super) fn offset_of_int(wanted: &CStr) -> Option<usize> {
     // SAFETY: a static type of the interpreter, ready since it started.
     let mut member = unsafe { ffi::PyCode_Type.tp_members };
     while !member.is_null() {
@@ -63,7 +104,7 @@ fn offset_of_flags() -> Option<usize> {
         }
         // SAFETY: the name of a member is a static C string.
         let name = unsafe { CStr::from_ptr(definition.name) };
-        if name == c"co_flags" {
+        if name == wanted {
             let is_int = definition.type_code == ffi::Py_T_INT;
             return usize::try_from(definition.offset).ok().filter(|_| is_int);
         }
@@ -84,7 +125,8 @@ mod tests {
                 let shown: u32 = code.getattr("co_flags").unwrap().extract().unwrap();
                 assert_eq!(flags(&code).unwrap(), shown);
             }
-            assert!(offset_of_flags().is_some());
+            assert!(offset_of_int(c"co_flags").is_some());
+            assert!(offset_of_int(c"co_name").is_none()); // no int
         });
     }
 

@@ -101,6 +101,20 @@ impl<'py> Function<'py> {
         unsafe { (*raw).func_version = version };
     }
 
+    /// The code object that it has below its patches.
+    pub(crate) fn base_code(&self) -> Option<Bound<'py, PyAny>> {
+        let py = self.0.py();
+        let base =
+            |stack: &mut Stack| stack.base.fields[CODE].as_ref().map(|it| it.bind(py).clone());
+        self.with_stack(base).unwrap_or_else(|| self.code())
+    }
+
+    /// Where that is.
+    pub(crate) fn base_address(&self) -> usize {
+        let below = self.with_stack(|stack| stack.base.fields[CODE].as_ref().map(Py::as_ptr));
+        below.flatten().unwrap_or_else(|| self.raw(&BODY[CODE])).addr()
+    }
+
     fn slot(&self, field: &Field) -> *mut *mut ffi::PyObject {
         // In bounds: the offset is that of a member of the layout that `new` checked.
         self.0.as_ptr().wrapping_byte_add(field.offset).cast()
