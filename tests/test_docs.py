@@ -119,11 +119,15 @@ def test_commands_that_a_document_names_are_in_the_makefile(path: Path) -> None:
 
 
 def documented() -> dict[str, str]:
-    """The first line of each docstring in the stub, by the name that it documents."""
-    stub = ast.parse((ROOT / "python/hotpatch/_native.pyi").read_text(encoding="utf-8"))
+    """The first line of each docstring of a public name, by the name that it documents."""
+    files = [
+        ROOT / "python/hotpatch" / name for name in ("_native.pyi", "_reload.py", "_report.py")
+    ]
     found: dict[str, str] = {}
-    for node in stub.body:
-        if not isinstance(node, ast.ClassDef | ast.FunctionDef) or node.name.startswith("_"):
+    for node in [node for file in files for node in ast.parse(file.read_text("utf-8")).body]:
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef):
+            continue
+        if node.name not in hotpatch.__all__:
             continue
         # The first of several overloads says it for all.
         found.setdefault(node.name, first_line(ast.get_docstring(node)))
@@ -139,7 +143,7 @@ def first_line(docstring: str | None) -> str:
     return docstring.splitlines()[0] if docstring else "nothing is said"
 
 
-def test_the_stub_documents_every_public_name() -> None:
+def test_every_public_name_is_documented() -> None:
     names = set(hotpatch.__all__) | {
         f"Patch.{name}" for name in vars(hotpatch.Patch) if not name.startswith("_")
     }
@@ -147,7 +151,7 @@ def test_the_stub_documents_every_public_name() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(documented()))
-def test_help_says_what_the_stub_says(name: str) -> None:
+def test_help_says_what_is_documented(name: str) -> None:
     value: Any = hotpatch
     for part in name.split("."):
         value = getattr(value, part)
@@ -155,7 +159,7 @@ def test_help_says_what_the_stub_says(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(documented()))
-def test_the_reference_has_every_public_name_and_what_the_stub_says(name: str) -> None:
+def test_the_reference_has_every_public_name_and_what_is_documented(name: str) -> None:
     reference = (ROOT / "docs/reference.md").read_text(encoding="utf-8")
     heading = re.search(rf"^##+ `{re.escape(name)}\b.*`\n+(.*)", reference, re.MULTILINE)
     assert heading is not None

@@ -1,12 +1,28 @@
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager
 from functools import _lru_cache_wrapper, cached_property, partialmethod
-from types import GenericAlias, TracebackType
+from types import CodeType, FunctionType, GenericAlias, TracebackType
 from typing import Any, Concatenate, Generic, Literal, Protocol, TypeAlias, final, overload
 
 from typing_extensions import Never, ParamSpec, Self, TypeVar
 
-__all__ = ["Patch", "PatchError", "atomic", "hotpatch", "lock", "patches"]
+__all__ = [
+    "Outline",
+    "Patch",
+    "PatchError",
+    "Statement",
+    "Step",
+    "atomic",
+    "below",
+    "functions_in",
+    "functions_with",
+    "hotpatch",
+    "lock",
+    "move_lines",
+    "patches",
+    "rebase",
+    "unaccounted",
+]
 
 _P = ParamSpec("_P", default=...)
 _R = TypeVar("_R", default=Any)
@@ -326,4 +342,138 @@ def lock() -> None:
     The patches that are there stay, and can be undone. Those that wait for an import are applied
     when it comes. `hotpatch` raises `PatchError` from then on.
     With `HOTPATCH_DISABLE=1` in the environment it does so from the start.
+    """
+
+# What follows is for `hotpatch.reload`.
+
+@final
+class Outline:
+    """The statements of a source text. Raises `SyntaxError` for what is not Python."""
+
+    def __new__(cls, text: str, /) -> Self: ...
+    @property
+    def text(self) -> str:
+        """The source text."""
+
+    def steps(self, new: Outline, /) -> list[Step]:
+        """What became of the statements of this text in another, in the order of that."""
+
+@final
+class Step:
+    """What became of one statement."""
+
+    @property
+    def fate(
+        self,
+    ) -> Literal["same", "moved", "rewritten", "edited", "renamed", "added", "removed"]:
+        """What became of it."""
+
+    @property
+    def old(self) -> Statement | None:
+        """The statement as it was, unless it was added."""
+
+    @property
+    def new(self) -> Statement | None:
+        """The statement as it is, unless it was removed."""
+
+    @property
+    def inner(self) -> list[Step]:
+        """What became of the statements in it, if it is a class that was there before."""
+
+@final
+class Statement:
+    """A statement. Its parts are equal to those of another that mean the same."""
+
+    @property
+    def kind(self) -> str:
+        """ "function", "class", "statement", or the keyword of a block, such as "if"."""
+
+    @property
+    def name(self) -> str | None:
+        """Of a function or a class."""
+
+    @property
+    def lines(self) -> tuple[int, int]:
+        """The first line and the last, from 1. Decorators belong to a definition."""
+
+    @property
+    def text(self) -> str:
+        """The text, from the beginning of its first line."""
+
+    @property
+    def undecorated(self) -> str:
+        """The same with empty lines in the place of decorators."""
+
+    @property
+    def binds(self) -> list[str]:
+        """The names that it binds in its scope."""
+
+    @property
+    def blocks(self) -> list[tuple[int, str, int]]:
+        """The blocks that it is in, from the outermost: line, keyword and number of the suite."""
+
+    @property
+    def is_main(self) -> bool:
+        """Whether it is in `if __name__ == "__main__":`, or is that."""
+
+    @property
+    def decorators(self) -> int:
+        """The decorators of a function or a class."""
+
+    @property
+    def defaults(self) -> dict[str, int]:
+        """The default of each parameter of a function that has one."""
+
+    @property
+    def annotations(self) -> int:
+        """The annotations of a function, with its type parameters."""
+
+    @property
+    def header(self) -> int:
+        """The bases, keywords and type parameters of a class."""
+
+    @property
+    def type_params(self) -> str:
+        """The type parameters of a class as they are written, with their brackets."""
+
+def rebase(pairs: list[tuple[FunctionType, FunctionType]], /) -> None:
+    """Give functions the bodies of others, below their patches and all at once.
+
+    Each pair is a function and the one whose code, defaults, free variables and annotations it
+    gets. Raises `TypeError` for what is no Python function, and `PatchError` for a function that
+    is there twice, or if the state of the interpreter does not allow it. Nothing has changed then.
+    """
+
+def below(function: FunctionType, /) -> FunctionType:
+    """Return a function that does, and goes on to do, what another does below its patches.
+
+    Raises `TypeError` for what is no Python function.
+    """
+
+def functions_in(file: str, /) -> list[FunctionType]:
+    """Return the functions whose code, below their patches, comes from a file.
+
+    Looks at all objects that the garbage collector knows.
+    """
+
+def functions_with(codes: list[CodeType], /) -> list[FunctionType]:
+    """Return the functions that have one of these code objects below their patches.
+
+    Looks at all objects that the garbage collector knows.
+    """
+
+def unaccounted(
+    codes: list[CodeType], functions: list[FunctionType], held: int, /
+) -> list[CodeType]:
+    """Return those of some code objects that somebody else has.
+
+    Known are the list, the functions, the code objects that are in others of the list, and `held`
+    references of the caller to each.
+    """
+
+def move_lines(codes: list[CodeType], lines: int, /) -> None:
+    """Move code objects by so many lines, as if their text stood there.
+
+    Frames that run follow. Raises `TypeError` for what is no code object, and `ValueError` if a
+    line would have no number. Nothing has changed then.
     """

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod decorator;
+mod reload;
 
 use pyo3::prelude::*;
 
@@ -17,9 +18,11 @@ mod _native {
     use hotpatch_engine::{Atomic, Error, How, Options, Scope};
     use pyo3::exceptions::{PyTypeError, PyValueError};
     use pyo3::prelude::*;
-    use pyo3::types::PyString;
+    use pyo3::types::{PyList, PyString};
 
     use crate::decorator::{Decorator, Given};
+    #[pymodule_export]
+    use crate::reload::{Outline, Statement, Step};
 
     /// Make `target` do what `replacement` does, under every reference to it.
     ///
@@ -136,6 +139,76 @@ mod _native {
     #[pyfunction]
     fn lock(py: Python<'_>) -> PyResult<()> {
         hotpatch_engine::lock(py)
+    }
+
+    /// Give functions the bodies of others, below their patches and all at once.
+    ///
+    /// Each pair is a function and the one whose code, defaults, free variables and annotations it gets.
+    ///
+    /// Raises `TypeError` for what is no Python function, and `PatchError` for a function that is there
+    /// twice, or if the state of the interpreter does not allow it. Nothing has changed then.
+    #[pyfunction]
+    #[pyo3(signature = (pairs, /))]
+    #[expect(clippy::needless_pass_by_value, reason = "what PyO3 makes of the argument")]
+    fn rebase(pairs: Vec<(Bound<'_, PyAny>, Bound<'_, PyAny>)>) -> Result<(), Error> {
+        hotpatch_engine::rebase(&pairs)
+    }
+
+    /// Return the functions that have one of these code objects below their patches.
+    ///
+    /// Looks at all objects that the garbage collector knows.
+    #[pyfunction]
+    #[pyo3(signature = (codes, /))]
+    #[expect(clippy::needless_pass_by_value, reason = "what PyO3 makes of the argument")]
+    fn functions_with<'py>(
+        py: Python<'py>,
+        codes: Vec<Bound<'py, PyAny>>,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        hotpatch_engine::functions_with(py, &codes)
+    }
+
+    /// Return those of some code objects that somebody else has.
+    ///
+    /// Known are the list, the functions, the code objects that are in others of the list, and `held`
+    /// references of the caller to each.
+    #[pyfunction]
+    #[pyo3(signature = (codes, functions, held, /))]
+    #[expect(clippy::needless_pass_by_value, reason = "what PyO3 makes of the argument")]
+    fn unaccounted<'py>(
+        codes: &Bound<'py, PyList>,
+        functions: Vec<Bound<'py, PyAny>>,
+        held: usize,
+    ) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        hotpatch_engine::unaccounted(codes, &functions, held)
+    }
+
+    /// Move code objects by so many lines, as if their text stood there.
+    ///
+    /// Frames that run follow. Raises `TypeError` for what is no code object, and `ValueError` if a line would have no number.
+    /// Nothing has changed then.
+    #[pyfunction]
+    #[pyo3(signature = (codes, lines, /))]
+    #[expect(clippy::needless_pass_by_value, reason = "what PyO3 makes of the argument")]
+    fn move_lines(codes: Vec<Bound<'_, PyAny>>, lines: i32) -> PyResult<()> {
+        hotpatch_engine::move_lines(&codes, lines)
+    }
+
+    /// Return a function that does, and goes on to do, what another does below its patches.
+    ///
+    /// Raises `TypeError` for what is no Python function.
+    #[pyfunction]
+    #[pyo3(signature = (function, /))]
+    fn below<'py>(function: &Bound<'py, PyAny>) -> Result<Bound<'py, PyAny>, Error> {
+        hotpatch_engine::below(function)
+    }
+
+    /// Return the functions whose code, below their patches, comes from a file.
+    ///
+    /// Looks at all objects that the garbage collector knows.
+    #[pyfunction]
+    #[pyo3(signature = (file, /))]
+    fn functions_in<'py>(file: &Bound<'py, PyString>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+        hotpatch_engine::functions_in(file.py(), file)
     }
 
     /// What the environment says when the module is imported.

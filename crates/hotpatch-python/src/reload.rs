@@ -1,0 +1,152 @@
+//! What `hotpatch_reload` finds, for Python.
+
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use hotpatch_reload::{Digest, Kind, Placed};
+use pyo3::exceptions::PySyntaxError;
+use pyo3::prelude::*;
+
+/// The statements of a source text. Raises `SyntaxError` for what is not Python.
+#[pyclass(frozen, module = "hotpatch._native")]
+pub(crate) struct Outline(hotpatch_reload::Outline);
+
+#[pymethods]
+impl Outline {
+    #[new]
+    #[pyo3(signature = (text, /))]
+    fn new(py: Python<'_>, text: &str) -> PyResult<Self> {
+        let outline = py.detach(|| hotpatch_reload::Outline::of(text));
+        Ok(Self(outline.map_err(|error| PySyntaxError::new_err(error.to_string()))?))
+    }
+
+    /// The source text.
+    #[getter]
+    fn text(&self) -> &str {
+        self.0.text()
+    }
+
+    /// What became of the statements of this text in another, in the order of that.
+    #[pyo3(signature = (new, /))]
+    fn steps(&self, py: Python<'_>, new: &Self) -> PyResult<Vec<Py<Step>>> {
+        let found = py.detach(|| hotpatch_reload::steps(&self.0, &new.0));
+        found.iter().map(|step| Step::of(py, step, &self.0, &new.0)).collect()
+    }
+}
+
+/// What became of one statement.
+#[pyclass(frozen, get_all, module = "hotpatch._native")]
+pub(crate) struct Step {
+    /// "same", "moved", "rewritten", "edited", "renamed", "added" or "removed".
+    fate: &'static str,
+    /// The statement as it was, unless it was added.
+    old: Option<Py<Statement>>,
+    /// The statement as it is, unless it was removed.
+    new: Option<Py<Statement>>,
+    /// What became of the statements in it, if it is a class that was there before.
+    inner: Vec<Py<Step>>,
+}
+
+impl Step {
+    fn of(
+        py: Python<'_>,
+        step: &hotpatch_reload::Step<'_>,
+        old: &hotpatch_reload::Outline,
+        new: &hotpatch_reload::Outline,
+    ) -> PyResult<Py<Self>> {
+        let statement = |placed: &Option<Placed<'_>>, outline| {
+            placed.as_ref().map(|it| Py::new(py, Statement::of(it, outline))).transpose()
+        };
+        let inner = step.inner.iter().map(|step| Self::of(py, step, old, new));
+        let step = Self {
+            fate: step.fate.name(),
+            old: statement(&step.old, old)?,
+            new: statement(&step.new, new)?,
+            inner: inner.collect::<PyResult<_>>()?,
+        };
+        Py::new(py, step)
+    }
+}
+
+/// A statement. Its parts are equal to those of another that mean the same.
+#[pyclass(frozen, get_all, module = "hotpatch._native")]
+pub(crate) struct Statement {
+    /// "function", "class", "statement", or the keyword of a block, such as "if".
+    kind: &'static str,
+    /// Of a function or a class.
+    name: Option<String>,
+    /// The first line and the last, from 1. Decorators belong to a definition.
+    lines: (usize, usize),
+    /// The text, from the beginning of its first line.
+    text: String,
+    /// The same with empty lines in the place of decorators.
+    undecorated: String,
+    /// The names that it binds in its scope.
+    binds: Vec<String>,
+    /// The blocks that it is in, from the outermost: the line, the keyword and the number of the suite.
+    blocks: Vec<(usize, &'static str, usize)>,
+    /// Whether it is in `if __name__ == "__main__":`, or is that.
+    is_main: bool,
+    /// The decorators of a function or a class.
+    decorators: u64,
+    /// The default of each parameter of a function that has one.
+    defaults: HashMap<String, u64>,
+    /// The annotations of a function, with its type parameters.
+    annotations: u64,
+    /// The bases, keywords and type parameters of a class.
+    header: u64,
+    /// The type parameters of a class as they are written, with their brackets.
+    type_params: String,
+}
+
+impl Statement {
+    fn of(placed: &Placed<'_>, outline: &hotpatch_reload::Outline) -> Self {
+        let statement = placed.statement;
+        let is_main = |it: &hotpatch_reload::Statement| matches!(&it.kind, Kind::Block(block) if block.is_main);
+        let blocks = placed.blocks.iter().filter_map(|(block, suite)| match &block.kind {
+            Kind::Block(it) => Some((block.lines.0, it.keyword.name(), *suite)),
+            _ => None,
+        });
+        let mut this = Self {
+            kind: "statement",
+            name: None,
+            lines: statement.lines,
+            text: outline.lines_of(statement),
+            undecorated: String::new(),
+            binds: statement.binds.clone(),
+            blocks: blocks.collect(),
+            is_main: is_main(statement) || placed.blocks.iter().any(|(block, _)| is_main(block)),
+            decorators: 0,
+            defaults: HashMap::new(),
+            annotations: 0,
+            header: 0,
+            type_params: String::new(),
+        };
+        match &statement.kind {
+            Kind::Function(it) => {
+                (this.kind, this.name) = ("function", Some(it.name.clone()));
+                this.undecorated = outline.undecorated(statement);
+                this.decorators = number(it.decorators);
+                let defaults = it.defaults.iter();
+                this.defaults = defaults.map(|(name, it)| (name.clone(), number(*it))).collect();
+                this.annotations = number(it.annotations);
+            }
+            Kind::Class(it) => {
+                (this.kind, this.name) = ("class", Some(it.name.clone()));
+                (this.decorators, this.header) = (number(it.decorators), number(it.header));
+                if let Some(range) = &it.type_params {
+                    outline.text()[range.clone()].clone_into(&mut this.type_params);
+                }
+            }
+            Kind::Block(it) => this.kind = it.keyword.name(),
+            Kind::Simple => {}
+        }
+        this
+    }
+}
+
+fn number(digest: Digest) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    digest.hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,164 @@
+"""Finds the functions that came of a text, and makes their new selves."""
+
+import functools
+import sys
+from collections.abc import Iterable, Iterator
+from types import CellType, CodeType, FunctionType, ModuleType
+from typing import Any
+
+from hotpatch import _native
+from hotpatch._scope import Undo
+
+_MAKES_ANNOTATIONS = sys.version_info >= (3, 14)
+_HAS_DOC = 0x4000000  # CO_HAS_DOCSTRING, Include/cpython/code.h, 3.14
+
+
+def functions_in(value: object) -> Iterator[FunctionType]:
+    """Iterate over the functions that an attribute of a module or a class leads to."""
+    seen = set()
+    left = [value]
+    while left:
+        value = left.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, FunctionType):
+            yield value
+        elif isinstance(value, (staticmethod, classmethod)):
+            left.append(value.__func__)
+        elif isinstance(value, property):
+            left += [value.fget, value.fset, value.fdel]
+        elif isinstance(value, (functools.partial, functools.cached_property)):
+            left.append(value.func)
+        wrapped = getattr(value, "__dict__", {}).get("__wrapped__")
+        if wrapped is not None:
+            left.append(wrapped)
+
+
+def functions_of(module: ModuleType) -> Iterator[FunctionType]:
+    """Iterate over the functions that names of a module and of its classes lead to."""
+    left: list[ModuleType | type] = [module]
+    seen = set()
+    while left:
+        owner = left.pop()
+        if id(owner) in seen:
+            continue
+        seen.add(id(owner))
+        for value in list(vars(owner).values()):
+            if isinstance(value, type):
+                if value.__module__ == module.__name__:
+                    left.append(value)
+            else:
+                yield from functions_in(value)
+
+
+def code_of(function: FunctionType) -> CodeType:
+    """Return the code that a function has below its patches."""
+    return _native.below(function).__code__
+
+
+def with_codes(module: ModuleType, codes: list[CodeType], held: int) -> list[FunctionType]:
+    """Find all functions that have one of some code objects.
+
+    `held` is how many references the caller has to each, besides the list. If there are no others
+    than those that are known, no other objects are looked at.
+    """
+    wanted = set(map(id, codes))
+    named = {id(it): it for it in functions_of(module) if id(code_of(it)) in wanted}
+    found = [*named.values()]
+    if _native.unaccounted(codes, found, held):
+        found = _native.functions_with(codes)
+    return found
+
+
+class Bodies:
+    """Gives functions new bodies, and can take that back."""
+
+    def __init__(self, undo: Undo) -> None:
+        self._undo = undo
+
+    def give(self, pairs: Iterable[tuple[FunctionType, FunctionType]]) -> None:
+        """Make functions do what others do, all at once. Their doc strings follow."""
+        pairs = [*pairs]
+        before = [(function, _native.below(function)) for function, _ in pairs]
+        _native.rebase(pairs)
+        self._undo.add(lambda: _native.rebase(before))
+        for (function, source), (_, base) in zip(pairs, before, strict=True):
+            old, new = doc_of(base.__code__), doc_of(source.__code__)
+            if function.__doc__ == old != new:
+                self.set(function, "__doc__", new)
+
+    def set(self, function: FunctionType, name: str, value: object) -> None:
+        """Set an attribute of a function."""
+        before = getattr(function, name)
+        self._undo.add(lambda: setattr(function, name, before))
+        setattr(function, name, value)
+
+
+def doc_of(code: CodeType) -> str | None:
+    """Return the doc string that a function has which is made of a code object."""
+    first = code.co_consts[0] if code.co_consts else None
+    # Before 3.14 the first constant is the doc string if it is a text.
+    has_doc = sys.version_info < (3, 14) or code.co_flags & _HAS_DOC
+    return first if has_doc and isinstance(first, str) else None
+
+
+def with_code(base: FunctionType, code: CodeType, owner: type | None) -> FunctionType | None:
+    """Return a function with other code, or None if it lacks a variable that the code captures.
+
+    `owner` is the class that `super()` means in a method that did not use it.
+    """
+    cells = dict(zip(base.__code__.co_freevars, base.__closure__ or (), strict=True))
+    if owner is not None:
+        cells.setdefault("__class__", CellType(owner))
+    if not cells.keys() >= set(code.co_freevars):
+        return None
+    known = defaults_of(base)
+    names = code.co_varnames[: code.co_argcount]
+    positional = [known[name] for name in names if name in known]
+    if any(name not in known for name in names[len(names) - len(positional) :]):
+        return None  # one in between has none now
+    keywords = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    return made(
+        base,
+        code,
+        [cells[name] for name in code.co_freevars],
+        positional,
+        {name: known[name] for name in keywords if name in known},
+    )
+
+
+def defaults_of(function: FunctionType) -> dict[str, Any]:
+    """Return the default of each parameter that has one."""
+    code, positional = function.__code__, function.__defaults__ or ()
+    names = code.co_varnames[: code.co_argcount]
+    known = dict(zip(names[len(names) - len(positional) :], positional, strict=False))
+    return {**known, **(function.__kwdefaults__ or {})}
+
+
+def made(
+    base: FunctionType,
+    code: CodeType,
+    closure: Iterable[CellType],
+    positional: Iterable[object],
+    keywords: dict[str, Any],
+) -> FunctionType:
+    """Return a function like another, but for these."""
+    function = FunctionType(
+        code,
+        base.__globals__,
+        base.__name__,
+        tuple(positional) or None,
+        tuple(closure) or None,
+    )
+    function.__kwdefaults__ = keywords or None
+    take_annotations(function, base)
+    return function
+
+
+def take_annotations(function: FunctionType, other: FunctionType) -> None:
+    """Give a function the annotations and type parameters of another."""
+    # The first is there since 3.14, and makes the second; the last since 3.12.
+    for name in ("__annotate__", "__annotations__", "__type_params__"):
+        if hasattr(other, name) and not (name == "__annotations__" and _MAKES_ANNOTATIONS):
+            setattr(function, name, getattr(other, name))

@@ -1,0 +1,104 @@
+"""Applies what differs between source files and the modules that were made of them."""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from types import ModuleType
+
+from hotpatch._native import Outline
+from hotpatch._report import Reload, Report
+from hotpatch._scope import Undo
+from hotpatch._sources import Source, file_of, read, show, source_of
+from hotpatch._update import Update
+
+# One update at a time, and none in another.
+_lock = threading.Lock()
+_thread: int | None = None
+
+
+class ReloadError(Exception):
+    """A reload has failed, and nothing has changed."""
+
+    def __init__(self, report: Reload) -> None:
+        # What it would have done, up to where it failed.
+        self.report = report
+        super().__init__(str(report))
+
+
+def reload(*modules: ModuleType | str | os.PathLike[str]) -> Reload:
+    """Apply what differs between the files of modules and what runs, all at once.
+
+    Each of `modules` is a module, or the path of the file of one that is imported, or of a folder
+    that such files are in.
+
+    Functions and classes stay the objects that they are, and keep what they hold. Statements that
+    are new or were changed run once, in their order; all others do not run again.
+
+    Raises `ReloadError` if a text does not compile or a statement raises: nothing has changed then.
+    Raises `ValueError` for a module that was not made from a source file, and for a path that no
+    module that is imported comes from.
+    """
+    if not modules:
+        raise ValueError(
+            "reload() needs something to reload; pass modules, or paths of their files"
+        )
+    chosen = {id(module): module for it in modules for module in _modules(it)}
+    global _thread
+    if _thread == threading.get_ident():
+        raise RuntimeError("a module that is being reloaded cannot reload; call it later")
+    with _lock:
+        _thread = threading.get_ident()
+        try:
+            return _reload([*chosen.values()])
+        finally:
+            _thread = None
+
+
+def _reload(modules: list[ModuleType]) -> Reload:
+    start = time.perf_counter()
+    result, undo = Reload(), Undo()
+    sources = [(module, source_of(module)) for module in modules]
+    updates: list[tuple[Update, Source, str]] = []
+    try:
+        for module, source in sources:
+            text = read(file_of(module))
+            if text != source.outline.text:
+                sys.audit("hotpatch.reload", module, source.file)
+                report = Report(result, source.file)
+                update = Update(module, source, Outline(text), report, undo)
+                updates.append((update, source, text))
+        for update, _, _ in updates:
+            update.carry_out()
+    except Exception as error:
+        undo.roll_back()
+        result.errors.append(error)
+        result.duration = time.perf_counter() - start
+        raise ReloadError(result) from error
+    except BaseException:
+        undo.roll_back()
+        raise
+    for update, source, text in updates:
+        update.commit()
+        show(source.file, text)
+    result.duration = time.perf_counter() - start
+    return result
+
+
+def _modules(given: ModuleType | str | os.PathLike[str]) -> Iterator[ModuleType]:
+    """Iterate over the modules that are meant."""
+    if isinstance(given, ModuleType):
+        yield given
+        return
+    path = os.path.realpath(given)
+    is_there = False
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and file.endswith((".py", ".pyw")):
+            file = os.path.realpath(file)
+            if file == path or file.startswith(path + os.sep):
+                is_there = True
+                yield module
+    if not is_there:
+        raise ValueError(f"no module that is imported comes from {path}; import it first")

@@ -1,0 +1,107 @@
+"""Modules and classes as places where statements bind names, and how to take that back."""
+
+from collections.abc import Callable
+from types import CodeType, ModuleType
+from typing import Any
+
+from hotpatch._units import Place
+
+MISSING: Any = object()
+# What the body of a class binds besides what its statements say (3.10 to 3.15).
+_IMPLICIT = ("__module__", "__qualname__", "__firstlineno__", "__static_attributes__")
+
+
+class Undo:
+    """What takes back the changes that were made, the last first."""
+
+    def __init__(self) -> None:
+        self._steps: list[Callable[[], object]] = []
+
+    def add(self, step: Callable[[], object]) -> None:
+        """Take note of what takes back a change that is made now."""
+        self._steps.append(step)
+
+    def roll_back(self) -> None:
+        """Take everything back."""
+        while self._steps:
+            self._steps.pop()()
+
+
+class Scope:
+    """A module or a class whose names are bound by statements."""
+
+    def __init__(self, owner: ModuleType | type, place: Place, undo: Undo) -> None:
+        self.owner = owner
+        self.place = place
+        self.undo = undo
+
+    def qualname(self, name: str) -> str:
+        """Return the qualified name of what has a name here."""
+        return ".".join((*self.place.classes, name))
+
+    def get(self, name: str) -> Any:
+        """Return what has a name here, as it is there, or `MISSING`."""
+        return vars(self.owner).get(name, MISSING)
+
+    def set(self, name: str, value: object) -> None:
+        """Bind a name."""
+        before = self.get(name)
+        self.undo.add(lambda: self._put(name, before))
+        self._put(name, value)
+
+    def delete(self, name: str) -> None:
+        """Unbind a name."""
+        self.set(name, MISSING)
+
+    def _put(self, name: str, value: object) -> None:
+        if value is not MISSING:
+            setattr(self.owner, name, value)
+        elif self.get(name) is not MISSING:
+            delattr(self.owner, name)
+
+    def run(self, code: CodeType, module: ModuleType) -> None:
+        """Execute what was compiled in this place."""
+        for name, value in self.results(code, module).items():
+            self.set(name, value)
+            notify = getattr(type(value), "__set_name__", None)
+            if notify is not None and isinstance(self.owner, type):
+                notify(value, self.owner, name)
+
+    def results(self, code: CodeType, module: ModuleType) -> dict[str, Any]:
+        """Execute what was compiled in this place, and return the names of a class that it binds.
+
+        Those of a module are bound at once, since functions that are called see them there.
+        """
+        namespace = vars(module)
+        if not isinstance(self.owner, type):
+            before = dict(namespace)
+            self.undo.add(lambda: _restore(namespace, before))
+            exec(code, namespace)
+            return {}
+        names = _Names(vars(self.owner))
+        exec(self.place.body(code), namespace, names)
+        bound = names.bound
+        cell = bound.pop("__classcell__", None)
+        if cell is not None:
+            cell.cell_contents = self.owner
+        for name in _IMPLICIT:
+            bound.pop(name, None)
+        return bound
+
+
+class _Names(dict[str, Any]):
+    """The names of a class, and apart from them those that are bound now."""
+
+    def __init__(self, known: Any) -> None:
+        super().__init__(known)
+        self.bound: dict[str, Any] = {}
+
+    def __setitem__(self, name: str, value: object) -> None:
+        super().__setitem__(name, value)
+        self.bound[name] = value
+
+
+def _restore(namespace: dict[str, Any], before: dict[str, Any]) -> None:
+    for name in [name for name in namespace if name not in before]:
+        del namespace[name]
+    namespace.update(before)

@@ -1,0 +1,139 @@
+"""Compiles single statements of a file as they stand there, and compares code objects."""
+
+import __future__
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from types import CodeType
+
+from hotpatch import _native
+from hotpatch._native import Statement
+
+FUTURE_FLAGS: int = sum(
+    getattr(__future__, name).compiler_flag for name in __future__.all_feature_names
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where statements stand: in a file, and in classes, from the outermost."""
+
+    file: str
+    # What `from __future__ import` has switched on.
+    flags: int = 0
+    headers: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+
+    def inside(self, statement: Statement) -> "Place":
+        """Return the place of what is in a class."""
+        assert statement.name is not None
+        indent = _indent(statement.text)
+        header = f"{indent}class {statement.name}{statement.type_params}:"
+        return replace(
+            self,
+            headers=(*self.headers, header),
+            classes=(*self.classes, statement.name),
+        )
+
+    def compile(self, statement: Statement, text: str | None = None) -> CodeType:
+        """Compile a statement, or other text in its place, as a module of its own.
+
+        Raises `SyntaxError`, with the line in the file.
+        """
+        text = statement.text if text is None else text
+        first = self.headers[0] if self.headers else text
+        around = ("if True:",) * bool(_indent(first)) + self.headers
+        moved = statement.lines[0] - 1 - len(around)
+        whole = "\n".join((*around, text)) + "\n"
+        try:
+            code: CodeType = compile(whole, self.file, "exec", flags=self.flags, dont_inherit=True)
+        except SyntaxError as error:
+            error.lineno = error.lineno and error.lineno + moved
+            if error.end_lineno is not None:
+                error.end_lineno += moved
+            raise
+        _native.move_lines(list(codes_in(code)), moved)
+        return code
+
+    def body(self, code: CodeType) -> CodeType:
+        """Return the code of the innermost class in what `compile` made."""
+        for name in self.classes:
+            code = child(code, name)
+        return code
+
+
+def _indent(text: str) -> str:
+    return text[: len(text) - len(text.lstrip(" \t\f"))]
+
+
+def codes_in(code: CodeType) -> Iterator[CodeType]:
+    """Iterate over a code object and all in it, each once."""
+    seen, left = {id(code)}, [code]
+    while left:
+        code = left.pop()
+        yield code
+        for inner in children(code):
+            if id(inner) not in seen:
+                seen.add(id(inner))
+                left.append(inner)
+
+
+def children(code: CodeType) -> list[CodeType]:
+    """Return the code objects that are directly in another."""
+    return [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+
+
+def child(code: CodeType, name: str) -> CodeType:
+    """Return the code of the definition of this name that is directly in another code object.
+
+    Type parameters have a scope of their own around the definition (3.12).
+    """
+    for inner in children(code):
+        if inner.co_name == name:
+            return inner
+        if inner.co_name == f"<generic parameters of {name}>":
+            return child(inner, name)
+    raise LookupError(name)
+
+
+def is_equal(one: CodeType, other: CodeType) -> bool:
+    """Return whether two code objects do the same, whatever lines they are from."""
+    return _without_lines(one) == _without_lines(other)
+
+
+def _without_lines(code: CodeType) -> CodeType:
+    constants = tuple(
+        _without_lines(constant) if isinstance(constant, CodeType) else constant
+        for constant in code.co_consts
+    )
+    table = "co_linetable"
+    return code.replace(co_firstlineno=1, co_consts=constants, **{table: b""})  # type: ignore[arg-type]
+
+
+def matched(old: CodeType, new: CodeType) -> Iterator[tuple[CodeType, CodeType]]:
+    """Pair code objects with what they became, those in them too.
+
+    Of those with one name, such as lambdas, those that do the same come together, and then those of
+    one place.
+    """
+    seen: set[int] = set()
+    left = [(old, new)]
+    while left:
+        old, new = left.pop()
+        if id(old) in seen:
+            continue
+        seen.add(id(old))
+        yield old, new
+        by_name: dict[str, tuple[list[CodeType], list[CodeType]]] = defaultdict(lambda: ([], []))
+        for index, code in enumerate((old, new)):
+            for inner in children(code):
+                by_name[inner.co_name][index].append(inner)
+        for before, after in by_name.values():
+            for code in [*before]:
+                partner = next((it for it in after if is_equal(code, it)), None)
+                if partner is not None and len(before) > 1:
+                    left.append((code, partner))
+                    before.remove(code)
+                    after.remove(partner)
+            left.extend(zip(before, after, strict=False))

@@ -1,0 +1,281 @@
+"""Plans what an edit of a source file changes in a module that runs, and does it."""
+
+import dis
+from collections.abc import Callable, Iterator
+from types import CodeType, FunctionType, ModuleType
+
+from hotpatch import _native
+from hotpatch._functions import (
+    Bodies,
+    code_of,
+    defaults_of,
+    functions_in,
+    made,
+    take_annotations,
+    with_code,
+    with_codes,
+)
+from hotpatch._native import Outline, Statement, Step
+from hotpatch._report import Report
+from hotpatch._scope import MISSING, Scope, Undo
+from hotpatch._sources import Source
+from hotpatch._units import FUTURE_FLAGS, Place, child, codes_in, matched
+
+_BLOCKS = frozenset({"if", "try", "with", "for", "while", "match"})
+
+
+class Update:
+    """What one edit changes in one module. Making it changes nothing."""
+
+    def __init__(
+        self, module: ModuleType, source: Source, new: Outline, report: Report, undo: Undo
+    ) -> None:
+        self._module = module
+        self._source = source
+        self._new = new
+        self._report = report
+        self._undo = undo
+        self._bodies = Bodies(undo)
+        self._codes = source.codes()
+        # What code objects become, and the classes of those that are methods.
+        self._pairs: list[tuple[CodeType, CodeType]] = []
+        self._owners: dict[int, type] = {}
+        # Code objects that move, by how many lines; and those that need not or must not.
+        self._moves: dict[int, list[CodeType]] = {}
+        self._is_placed: set[int] = set()
+        # What is to be executed, in the order of the text.
+        self._actions: list[Callable[[], None]] = []
+        steps = source.outline.steps(new)
+        self._plan(steps, Scope(module, Place(source.file, _flags(steps)), undo))
+
+    def carry_out(self) -> None:
+        """Change what runs. After an exception, what was done is to be undone."""
+        self._swap()
+        for lines, codes in self._moves.items():
+            self._move_by(codes, lines)
+        for action in self._actions:
+            action()
+
+    def commit(self) -> None:
+        """Remember what the module is made of now."""
+        self._source.outline = self._new
+
+    def _plan(self, steps: list[Step], scope: Scope) -> None:
+        around = {
+            line
+            for step in steps
+            for it in (step.old, step.new)
+            if it is not None
+            for line, _, _ in it.blocks
+        }
+        bound = {name for step in steps if step.new is not None for name in step.new.binds}
+        for step in steps:
+            old, new = step.old, step.new
+            if new is None:
+                assert old is not None
+                if not (old.is_main or (old.kind in _BLOCKS and old.lines[0] in around)):
+                    self._plan_removal(old, scope, bound)
+            elif old is None:
+                self._plan_addition(new, scope, is_partial=new.lines[0] in around)
+            elif new.kind == "class":
+                self._plan_class(old, new, step.inner, scope)
+            elif new.kind == "function" and step.fate not in ("same", "moved"):
+                self._plan_function(step.fate, old, new, scope)
+            elif new.lines != old.lines and new.kind not in _BLOCKS:
+                self._plan_move(old, new)
+
+    def _live(self, statement: Statement) -> Iterator[CodeType]:
+        """Iterate over the code objects that came of a statement."""
+        first, last = statement.lines
+        for code in self._codes:
+            if first <= code.co_firstlineno <= last and id(code) not in self._is_placed:
+                yield code
+
+    def _plan_move(self, old: Statement, new: Statement) -> None:
+        lines = new.lines[0] - old.lines[0]
+        for code in self._live(old):
+            self._is_placed.add(id(code))
+            self._moves.setdefault(lines, []).append(code)
+
+    def _plan_class(self, old: Statement, new: Statement, inner: list[Step], scope: Scope) -> None:
+        assert new.name is not None
+        owner = scope.get(new.name)
+        title = scope.qualname(new.name)
+        if not isinstance(owner, type):
+            if any(step.fate not in ("same", "moved", "rewritten") for step in inner):
+                self._report.leave_out(title, new, "its name is no class now")
+            return
+        if old.header != new.header:
+            self._report.leave_out(title, new, "its bases or keywords changed")
+        if old.decorators != new.decorators:
+            self._report.leave_out(title, new, "its decorators changed")
+        self._plan(inner, Scope(owner, scope.place.inside(new), self._undo))
+
+    def _plan_function(self, fate: str, old: Statement, new: Statement, scope: Scope) -> None:
+        assert old.name is not None
+        assert new.name is not None
+        tree = scope.place.compile(new)
+        code = child(scope.place.body(tree), new.name)
+        for live in [*self._live(old)]:
+            if (live.co_name, live.co_firstlineno) == (old.name, old.lines[0]):
+                self._is_placed.update(map(id, codes_in(live)))
+                self._pairs.extend(matched(live, code))
+                if isinstance(scope.owner, type):
+                    self._owners[id(live)] = scope.owner
+        if fate == "rewritten":
+            return
+        names = old.name, new.name
+        self._report.add(
+            "renamed" if fate == "renamed" else "updated", scope.qualname(new.name), new
+        )
+        if fate == "renamed":
+            self._actions.append(lambda: self._rename(*names, scope))
+        if old.decorators != new.decorators:
+            self._actions.append(lambda: self._decorate(names[1], tree, scope))
+        elif old.annotations != new.annotations or old.defaults != new.defaults:
+            self._actions.append(lambda: self._declare(old, new, scope))
+
+    def _plan_addition(self, new: Statement, scope: Scope, *, is_partial: bool) -> None:
+        title = scope.qualname(new.name or ", ".join(new.binds) or new.kind)
+        if new.is_main:
+            self._report.leave_out(title, new, "it runs only when the file is run as a program")
+        elif new.blocks or is_partial:
+            self._report.leave_out(title, new, "what is in a block is not run again")
+        else:
+            tree = scope.place.compile(new)
+            is_definition = new.kind in ("function", "class")
+            self._report.add("added" if is_definition else "ran", title, new)
+            self._actions.append(lambda: self._run(tree, scope))
+
+    def _plan_removal(self, old: Statement, scope: Scope, bound: set[str]) -> None:
+        codes = {id(code) for code in self._live(old)}
+
+        def remove(name: str) -> None:
+            value = scope.get(name)
+            functions = [*functions_in(value)] if old.kind == "function" else []
+            # Somebody else may have bound it.
+            is_its_own = not functions or any(id(code_of(it)) in codes for it in functions)
+            if value is not MISSING and is_its_own:
+                self._report.add("deleted", scope.qualname(name), old)
+                scope.delete(name)
+
+        for name in old.binds:
+            if name not in bound and not self._is_written(name, scope):
+                self._actions.append(lambda name=name: remove(name))  # type: ignore[misc]
+
+    def _is_written(self, name: str, scope: Scope) -> bool:
+        """Return whether a function binds a name of the module, with `global`."""
+        return isinstance(scope.owner, ModuleType) and any(
+            name in code.co_names and name in _names_written(code) for code in self._codes
+        )
+
+    def _swap(self) -> None:
+        """Give all functions that are edited their new code."""
+        become = {id(old): new for old, new in self._pairs}
+        # The pairs have each code object, and so has the list of those of the file.
+        functions = with_codes(self._module, [old for old, _ in self._pairs], 2)
+        self._source.add([new for _, new in self._pairs])
+        pairs, stale = [], dict[int, list[FunctionType]]()
+        for function in functions:
+            base = _native.below(function)
+            old = base.__code__
+            source = with_code(base, become[id(old)], self._owners.get(id(old)))
+            if source is None:
+                stale.setdefault(id(old), []).append(function)
+            else:
+                pairs.append((function, source))
+        self._bodies.give(pairs)
+        for key, kept in stale.items():
+            self._report.keep(kept[0].__qualname__, become[key].co_firstlineno, len(kept))
+
+    def _move_by(self, codes: list[CodeType], lines: int) -> None:
+        _native.move_lines(codes, lines)
+        self._undo.add(lambda: _native.move_lines(codes, -lines))
+
+    def _run(self, tree: CodeType, scope: Scope) -> None:
+        self._source.add([*codes_in(tree)])
+        scope.run(tree, self._module)
+
+    def _rename(self, old: str, new: str, scope: Scope) -> None:
+        value = scope.get(old)
+        if value is not MISSING:
+            scope.delete(old)
+            scope.set(new, value)
+        for function in functions_in(value):
+            self._bodies.set(function, "__name__", new)
+            self._bodies.set(function, "__qualname__", scope.qualname(new))
+
+    def _decorate(self, name: str, tree: CodeType, scope: Scope) -> None:
+        """Execute a definition whose decorators changed. A function stays the object that it is."""
+        before = scope.get(name)
+        self._run(tree, scope)
+        after = scope.get(name)
+        if isinstance(before, FunctionType) and isinstance(after, FunctionType):
+            self._bodies.give([(before, after)])
+            for attribute, value in vars(after).items():
+                self._undo.add(_resetter(before, attribute))
+                setattr(before, attribute, value)
+            scope.set(name, before)
+
+    def _declare(self, old: Statement, new: Statement, scope: Scope) -> None:
+        """Evaluate the defaults and annotations of a function that changed."""
+        assert new.name is not None
+        function = next(functions_in(scope.get(new.name)), None)
+        if function is None:
+            return
+        base = _native.below(function)
+        fresh = self._undecorated(new, scope)
+        kept = {
+            name: value
+            for name, value in defaults_of(base).items()
+            if old.defaults.get(name) == new.defaults.get(name)
+        }
+        values = {**defaults_of(fresh), **kept}
+        code, count = base.__code__, len(fresh.__defaults__ or ())
+        names = code.co_varnames[: code.co_argcount][code.co_argcount - count :]
+        keywords = {name: values[name] for name in fresh.__kwdefaults__ or ()}
+        positional = [values[name] for name in names]
+        source = made(base, code, base.__closure__ or (), positional, keywords)
+        if old.annotations != new.annotations:
+            take_annotations(source, fresh)
+        self._bodies.give([(function, source)])
+
+    def _undecorated(self, new: Statement, scope: Scope) -> FunctionType:
+        """Execute a definition without its decorators, and return the function."""
+        assert new.name is not None
+        tree = scope.place.compile(new, new.undecorated)
+        if isinstance(scope.owner, type):
+            function = scope.results(tree, self._module)[new.name]
+        else:
+            before = scope.get(new.name)
+            scope.run(tree, self._module)
+            function = scope.get(new.name)
+            scope.set(new.name, before)
+        assert isinstance(function, FunctionType)
+        return function
+
+
+def _flags(steps: list[Step]) -> int:
+    """Return the flags that the first statements of a file set for all."""
+    flags = 0
+    for step in steps:
+        if step.new is not None and step.new.text.startswith("from __future__"):
+            tree: CodeType = compile(step.new.text, "", "exec", dont_inherit=True)
+            flags |= tree.co_flags & FUTURE_FLAGS
+    return flags
+
+
+def _names_written(code: CodeType) -> set[str]:
+    return {it.argval for it in dis.get_instructions(code) if it.opname == "STORE_GLOBAL"}
+
+
+def _resetter(function: FunctionType, name: str) -> Callable[[], None]:
+    before = vars(function).get(name, MISSING)
+
+    def reset() -> None:
+        if before is MISSING:
+            vars(function).pop(name, None)
+        else:
+            setattr(function, name, before)
+
+    return reset

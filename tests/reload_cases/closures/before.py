@@ -1,0 +1,5 @@
+def make(n):
+    def add(x):
+        return x + n
+
+    return add

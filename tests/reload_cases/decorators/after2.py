@@ -1,0 +1,22 @@
+def twice(f):
+    def call(x):
+        return 2 * f(x)
+
+    return call
+
+
+CALLS = []
+
+
+def noted(f):
+    CALLS.append(f.__name__)
+    return f
+
+
+@twice
+def f(x):
+    return -x
+
+
+def g(x):
+    return -x

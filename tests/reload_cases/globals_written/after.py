@@ -1,0 +1,3 @@
+def f():
+    global COUNT
+    COUNT += 1

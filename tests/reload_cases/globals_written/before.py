@@ -1,0 +1,7 @@
+COUNT = 0
+GONE = 1
+
+
+def f():
+    global COUNT
+    COUNT += 1

@@ -1,0 +1,15 @@
+try:
+    import json
+except ImportError:
+    json = None
+
+if json:
+
+    def f():
+        return 3
+
+    x = 1
+else:
+
+    def f():
+        return 4

@@ -1,0 +1,6 @@
+async def f(x):
+    return x
+
+
+def g(x):
+    return x

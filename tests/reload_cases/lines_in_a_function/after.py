@@ -1,0 +1,5 @@
+def f():
+    # why
+    x = 1
+
+    raise ValueError(x)

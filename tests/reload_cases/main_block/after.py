@@ -1,0 +1,3 @@
+RAN = []
+if __name__ == "__main__":
+    RAN.append(2)

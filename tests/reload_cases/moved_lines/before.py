@@ -1,0 +1,9 @@
+def f():
+    raise ValueError
+
+
+def g():
+    return [lambda: 1 / 0 for _ in range(2)]
+
+
+HELD = g()

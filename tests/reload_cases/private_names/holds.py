@@ -1,0 +1,4 @@
+def check(m):
+    a = m.A()
+    yield
+    assert a.f() == 1

@@ -1,0 +1,5 @@
+def new(x):
+    return x
+
+
+LATER = 1

@@ -1,0 +1,5 @@
+def old(x):
+    return x
+
+
+LATER = 1

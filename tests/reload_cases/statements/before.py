@@ -1,0 +1,4 @@
+LOG = []
+LOG.append("first")
+A = 1
+B = [A]

@@ -1,0 +1,271 @@
+"""`hotpatch.reload`: which modules, what it reports, and what it refuses.
+
+What becomes of each edit is in `reload_cases`.
+"""
+
+import gc
+import importlib
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hotpatch import ReloadError, hotpatch, patches, reload
+
+pytestmark = pytest.mark.usefixtures("all_are_undone")
+
+
+class Folder:
+    """Makes modules, and edits them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.names: list[str] = []
+
+    def edit(self, name: str, text: str) -> Path:
+        file = self.path / f"{name}.py"
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    def make(self, name: str, text: str, *, is_known: bool = True) -> Any:
+        self.edit(name, text)
+        self.names.append(name)
+        importlib.invalidate_caches()
+        module = importlib.import_module(name)
+        if is_known:
+            assert str(reload(module)) == "nothing changed"
+        return module
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Folder]:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    folder = Folder(tmp_path)
+    yield folder
+    for name in folder.names:
+        sys.modules.pop(name, None)
+
+
+def test_a_module_can_be_named_by_its_file_or_folder(folder: Folder) -> None:
+    one = folder.make("reloaded_one", "def f(): return 1\n")
+    two = folder.make("reloaded_two", "def f(): return 1\n")
+    file = folder.edit("reloaded_one", "def f(): return 2\n")
+    folder.edit("reloaded_two", "def f(): return 2\n")
+    assert len(reload(file).changes) == 1
+    assert (one.f(), two.f()) == (2, 1)
+    assert len(reload(str(folder.path)).changes) == 1
+    assert (one.f(), two.f()) == (2, 2)
+
+
+def test_several_modules_change_or_none(folder: Folder) -> None:
+    one = folder.make("reloaded_one", "X = 1\ndef f(): return 1\n")
+    two = folder.make("reloaded_two", "def f(): return 1\n")
+    folder.edit("reloaded_one", "X = 2\ndef f(): return 2\n")
+    folder.edit("reloaded_two", "def f(): return 2\n1 / 0\n")
+    with pytest.raises(ReloadError, match="ZeroDivisionError: division by zero") as caught:
+        reload(one, two)
+    assert (one.X, one.f(), two.f()) == (1, 1, 1)
+    assert [it.qualname for it in caught.value.report.changes] == ["X", "f", "f", "statement"]
+    folder.edit("reloaded_two", "def f(): return 3\n")
+    reload(one, two)
+    assert (one.X, one.f(), two.f()) == (2, 2, 3)
+
+
+def test_what_has_no_source_file_is_refused() -> None:
+    with pytest.raises(ValueError, match="sys was not made from a source file; pass a module that"):
+        reload(sys)
+    with pytest.raises(ValueError, match="no module that is imported comes from .*; import it"):
+        reload("/no/such/file.py")
+    with pytest.raises(ValueError, match="needs something to reload"):
+        reload()
+
+
+def test_a_module_whose_file_was_edited_before_is_refused(folder: Folder) -> None:
+    module = folder.make("reloaded_late", "def f(): return 1\n", is_known=False)
+    folder.edit("reloaded_late", "def f(): return 2\n")
+    with pytest.raises(ValueError, match="nobody knows what reloaded_late was made of"):
+        reload(module)
+    assert module.f() == 1
+    folder.edit("reloaded_late", "def f(): return 1\n")
+    reload(module)
+    folder.edit("reloaded_late", "def f(): return 2\n")
+    reload(module)
+    assert module.f() == 2
+
+
+def test_a_file_that_is_gone_changes_nothing(folder: Folder) -> None:
+    module = folder.make("reloaded_gone", "def f(): return 1\n")
+    (folder.path / "reloaded_gone.py").unlink()
+    with pytest.raises(ReloadError, match="FileNotFoundError"):
+        reload(module)
+    assert module.f() == 1
+
+
+def test_a_module_cannot_reload_while_it_is_reloaded(folder: Folder) -> None:
+    module = folder.make("reloaded_nested", "import hotpatch\n")
+    folder.edit(
+        "reloaded_nested",
+        "import hotpatch\nimport reloaded_nested\nhotpatch.reload(reloaded_nested)\n",
+    )
+    with pytest.raises(ReloadError, match="a module that is being reloaded cannot reload"):
+        reload(module)
+
+
+def test_an_audit_hook_can_forbid_it(folder: Folder) -> None:
+    module = folder.make("reloaded_audited", "def f(): return 1\n")
+    file = folder.edit("reloaded_audited", "def f(): return 2\n")
+    events: list[tuple[object, ...]] = []
+    is_on = True
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        if is_on and event == "hotpatch.reload":
+            events.append(arguments)
+            raise PermissionError("not here")
+
+    sys.addaudithook(hook)
+    with pytest.raises(ReloadError, match="PermissionError: not here"):
+        reload(module)
+    is_on = False
+    assert events == [(module, str(file))]
+    assert module.f() == 1
+
+
+def test_functions_in_containers_are_found(folder: Folder) -> None:
+    text = (
+        "def make():\n    return {'key': [lambda x: x + 1, (lambda x: x + 2,)]}\n\nHELD = make()\n"
+    )
+    module = folder.make("reloaded_held", text)
+    held = module.HELD
+    folder.edit("reloaded_held", text.replace("x +", "x -"))
+    reload(module)
+    assert held is module.HELD
+    assert (held["key"][0](5), held["key"][1][0](5)) == (4, 3)
+
+
+def test_other_objects_are_only_looked_at_where_functions_are_missing(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a big heap that takes long."""
+    text = (
+        "import functools\n"
+        "def f(x): return x\n"
+        "class A:\n"
+        "    def f(self): return [self for _ in 'a']\n"
+        "    @property\n"
+        "    def p(self): return 1\n"
+        "@functools.lru_cache\n"
+        "def g(x):\n"
+        "    def inner(): return x\n"
+        "    return inner\n"
+    )
+    module = folder.make("reloaded_found", text)
+    module.f(1)
+    module.g(1)
+    module.g.cache_clear()
+    gc.collect()
+
+    def fail(codes: object) -> None:
+        raise AssertionError(codes)
+
+    monkeypatch.setattr("hotpatch._native.functions_with", fail)
+    folder.edit("reloaded_found", text.replace("return", "1; return"))
+    assert len(reload(module).changes) == 4
+    kept = module.g(1)
+    folder.edit("reloaded_found", text.replace("return", "2; return"))
+    with pytest.raises(ReloadError, match="AssertionError"):
+        reload(module)
+    del kept
+
+
+def test_lines_of_a_function_that_is_traced_move(folder: Folder) -> None:
+    """CPython 3.11 writes them down for that."""
+    text = "def f():\n    x = 1\n    return x\n"
+    module = folder.make("reloaded_traced", text)
+
+    def lines() -> list[int]:
+        found: list[int] = []
+
+        def trace(frame: Any, event: str, argument: object) -> Any:
+            found.append(frame.f_lineno)
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            module.f()
+        finally:
+            sys.settrace(before)
+        return found
+
+    assert lines()[:4] == [1, 2, 3, 3]
+    folder.edit("reloaded_traced", "\n\n" + text)
+    reload(module)
+    assert lines()[:4] == [3, 4, 5, 5]
+
+
+def test_a_frame_that_runs_shows_where_its_text_is_now(folder: Folder) -> None:
+    text = "def f():\n    yield 1\n    raise ValueError('x')\n"
+    module = folder.make("reloaded_running", text)
+    running = module.f()
+    next(running)
+    folder.edit("reloaded_running", "# above\n" + text)
+    reload(module)
+    with pytest.raises(ValueError, match="x") as caught:
+        next(running)
+    assert traceback.extract_tb(caught.value.__traceback__)[-1].lineno == 4
+
+
+def test_no_call_sees_half_of_an_edit(folder: Folder) -> None:
+    text = "def f(a=1, *, b=1):\n    return a, b, 1\n\ndef g():\n    return f()\n"
+    module = folder.make("reloaded_busy", text)
+    seen: set[tuple[int, int, int]] = set()
+    is_over = threading.Event()
+
+    def call() -> None:
+        while not is_over.is_set():
+            seen.add(module.f())
+
+    threads = [threading.Thread(target=call) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(2, 40):
+        folder.edit("reloaded_busy", text.replace("b, 1", f"b, {number}"))
+        reload(module)
+    is_over.set()
+    for thread in threads:
+        thread.join()
+    assert {(a, b) for a, b, _ in seen} == {(1, 1)}
+    assert module.f() == (1, 1, 39)
+
+
+def test_patches_stay(folder: Folder) -> None:
+    module = folder.make("reloaded_patched", "def f(): return 1\n")
+    patch = hotpatch(lambda: "patched", module.f)
+    folder.edit("reloaded_patched", "def f(): return 2\n")
+    reload(module)
+    assert patches(module.f) == [patch]
+    assert (module.f(), patch.original()) == ("patched", 2)
+    patch.undo()
+    assert module.f() == 2
+
+
+def test_calls_are_as_fast_as_of_a_new_function(folder: Folder) -> None:
+    """A function without a version is never specialised (3.13)."""
+    module = folder.make("reloaded_fast", "def f(x): return x\n")
+    folder.edit("reloaded_fast", "def f(x): return -x\n")
+    reload(module)
+    if sys.version_info >= (3, 13):
+        import dis
+
+        def caller() -> None:
+            for _ in range(1000):
+                module.f(1)
+
+        for _ in range(10):
+            caller()
+        names = {it.opname for it in dis.get_instructions(caller, adaptive=True)}
+        assert names & {"CALL_PY_EXACT_ARGS", "CALL_PY_GENERAL"}
