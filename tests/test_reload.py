@@ -5,6 +5,7 @@ What becomes of each edit is in `reload_cases`.
 
 import gc
 import importlib
+import subprocess
 import sys
 import threading
 import traceback
@@ -78,23 +79,70 @@ def test_several_modules_change_or_none(folder: Folder) -> None:
 def test_what_has_no_source_file_is_refused() -> None:
     with pytest.raises(ValueError, match="sys was not made from a source file; pass a module that"):
         reload(sys)
-    with pytest.raises(ValueError, match="no module that is imported comes from .*; import it"):
+    with pytest.raises(ValueError, match=r"no module that is imported comes from .*; import it"):
         reload("/no/such/file.py")
     with pytest.raises(ValueError, match="needs something to reload"):
         reload()
 
 
-def test_a_module_whose_file_was_edited_before_is_refused(folder: Folder) -> None:
-    module = folder.make("reloaded_late", "def f(): return 1\n", is_known=False)
-    folder.edit("reloaded_late", "def f(): return 2\n")
-    with pytest.raises(ValueError, match="nobody knows what reloaded_late was made of"):
-        reload(module)
-    assert module.f() == 1
-    folder.edit("reloaded_late", "def f(): return 1\n")
-    reload(module)
-    folder.edit("reloaded_late", "def f(): return 2\n")
-    reload(module)
-    assert module.f() == 2
+def test_a_module_whose_file_was_edited_before_gets_functions_and_what_is_missing(
+    folder: Folder,
+) -> None:
+    old = (
+        "import os\nX = [1]\nRAN = []\nRAN.append(1)\n"
+        "def f(a, b=[]): return a, b\n"
+        "def same(): return 1\n"
+        "def gone(): return 1\n"
+        "class A:\n"
+        "    def f(self): return 1\n"
+        "    @property\n"
+        "    def p(self): return 1\n"
+        "    @p.setter\n"
+        "    def p(self, value): self.value = value\n"
+    )
+    module = folder.make("reloaded_late", old, is_known=False)
+    f, same, a = module.f, module.same, module.A()
+    f.__defaults__[0].append("kept")
+    new = (
+        "import os\nimport sys\nX = [2]\nRAN = []\nRAN.append(1)\n"
+        "def f(a, b=[], c=3): return a, b, c\n"
+        "# a line\n"
+        "def same(): return 1\n"
+        "def new(): return sys.version\n"
+        "class A:\n"
+        "    def f(self): return __class__\n"
+        "    @property\n"
+        "    def p(self): return 2\n"
+        "    @p.setter\n"
+        "    def p(self, value): self.value = -value\n"
+        "    def g(self): return 3\n"
+    )
+    folder.edit("reloaded_late", new)
+    report = reload(module)
+    assert f(1) == (1, ["kept"], 3)
+    a.p = 1
+    assert (a.f(), a.p, a.value, a.g(), module.new()) == (module.A, 2, -1, 3, sys.version)
+    assert (module.X, module.RAN, hasattr(module, "gone")) == ([1], [1], False)
+    assert (module.same, same.__code__.co_firstlineno) == (same, 8)
+    assert [it.why for it in report.not_applied] == [
+        "its file was edited before it was first looked at, so only functions were compared"
+    ]
+    # From here on it is known.
+    folder.edit("reloaded_late", new.replace("X = [2]", "X = [3]"))
+    assert reload(module).not_applied == []
+    assert module.X == [3]
+
+
+def test_the_reload_part_is_only_imported_when_it_is_asked_for() -> None:
+    program = (
+        "import sys, hotpatch\n"
+        "assert not [name for name in sys.modules if name.startswith('hotpatch._re')]\n"
+        "assert 'reload' in dir(hotpatch)\n"
+        "from hotpatch import Reload, ReloadError, reload\n"
+        "assert reload is hotpatch.reload\n"
+        "assert not hasattr(hotpatch, 'nothing')\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_a_file_that_is_gone_changes_nothing(folder: Folder) -> None:

@@ -1,8 +1,11 @@
 """Change what a Python function does while the program runs, under every reference to it."""
 
 from hotpatch._native import Patch, PatchError, atomic, hotpatch, lock, patches
-from hotpatch._reload import ReloadError, reload
-from hotpatch._report import Reload
+
+TYPE_CHECKING = False  # that of `typing`, whose import would take longer than all else here
+if TYPE_CHECKING:
+    from hotpatch._reload import ReloadError, reload
+    from hotpatch._report import Reload
 
 __all__ = [
     "Patch",
@@ -15,3 +18,20 @@ __all__ = [
     "patches",
     "reload",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Import live reload when it is asked for."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from hotpatch import _reload
+
+        globals().update(
+            Reload=_reload.Reload, ReloadError=_reload.ReloadError, reload=_reload.reload
+        )
+        return globals()[name]
+
+    def __dir__() -> list[str]:
+        """List the public names too that were not asked for yet."""
+        return sorted({*globals(), *__all__})

@@ -1,13 +1,18 @@
 """Finds the functions that came of a text, and makes their new selves."""
 
+from __future__ import annotations
+
 import functools
 import sys
 from collections.abc import Iterable, Iterator
 from types import CellType, CodeType, FunctionType, ModuleType
-from typing import Any
 
 from hotpatch import _native
 from hotpatch._scope import Undo
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _MAKES_ANNOTATIONS = sys.version_info >= (3, 14)
 _HAS_DOC = 0x4000000  # CO_HAS_DOCSTRING, Include/cpython/code.h, 3.14
@@ -27,7 +32,7 @@ def functions_in(value: object) -> Iterator[FunctionType]:
         elif isinstance(value, (staticmethod, classmethod)):
             left.append(value.__func__)
         elif isinstance(value, property):
-            left += [value.fget, value.fset, value.fdel]
+            left += [value.fdel, value.fset, value.fget]
         elif isinstance(value, (functools.partial, functools.cached_property)):
             left.append(value.func)
         wrapped = getattr(value, "__dict__", {}).get("__wrapped__")
@@ -103,29 +108,38 @@ def doc_of(code: CodeType) -> str | None:
     return first if has_doc and isinstance(first, str) else None
 
 
-def with_code(base: FunctionType, code: CodeType, owner: type | None) -> FunctionType | None:
+def with_code(
+    base: FunctionType,
+    code: CodeType,
+    owner: type | None,
+    defaults: dict[str, Any] | None = None,
+) -> FunctionType | None:
     """Return a function with other code, or None if it lacks a variable that the code captures.
 
-    `owner` is the class that `super()` means in a method that did not use it.
+    `owner` is the class that `super()` means in a method that did not use it. Without `defaults`
+    parameters keep those that they have.
     """
     cells = dict(zip(base.__code__.co_freevars, base.__closure__ or (), strict=True))
     if owner is not None:
         cells.setdefault("__class__", CellType(owner))
     if not cells.keys() >= set(code.co_freevars):
         return None
-    known = defaults_of(base)
+    known = defaults_of(base) if defaults is None else defaults
     names = code.co_varnames[: code.co_argcount]
     positional = [known[name] for name in names if name in known]
     if any(name not in known for name in names[len(names) - len(positional) :]):
         return None  # one in between has none now
     keywords = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
-    return made(
-        base,
+    function = FunctionType(
         code,
-        [cells[name] for name in code.co_freevars],
-        positional,
-        {name: known[name] for name in keywords if name in known},
+        base.__globals__,
+        base.__name__,
+        tuple(positional) or None,
+        tuple(cells[name] for name in code.co_freevars) or None,
     )
+    function.__kwdefaults__ = {name: known[name] for name in keywords if name in known} or None
+    take_annotations(function, base)
+    return function
 
 
 def defaults_of(function: FunctionType) -> dict[str, Any]:
@@ -134,26 +148,6 @@ def defaults_of(function: FunctionType) -> dict[str, Any]:
     names = code.co_varnames[: code.co_argcount]
     known = dict(zip(names[len(names) - len(positional) :], positional, strict=False))
     return {**known, **(function.__kwdefaults__ or {})}
-
-
-def made(
-    base: FunctionType,
-    code: CodeType,
-    closure: Iterable[CellType],
-    positional: Iterable[object],
-    keywords: dict[str, Any],
-) -> FunctionType:
-    """Return a function like another, but for these."""
-    function = FunctionType(
-        code,
-        base.__globals__,
-        base.__name__,
-        tuple(positional) or None,
-        tuple(closure) or None,
-    )
-    function.__kwdefaults__ = keywords or None
-    take_annotations(function, base)
-    return function
 
 
 def take_annotations(function: FunctionType, other: FunctionType) -> None:

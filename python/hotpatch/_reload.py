@@ -1,8 +1,10 @@
 """Applies what differs between source files and the modules that were made of them."""
 
+from __future__ import annotations
+
+import _thread
 import os
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from types import ModuleType
@@ -14,8 +16,8 @@ from hotpatch._sources import Source, file_of, read, show, source_of
 from hotpatch._update import Update
 
 # One update at a time, and none in another.
-_lock = threading.Lock()
-_thread: int | None = None
+_lock = _thread.allocate_lock()
+_owner: int | None = None
 
 
 class ReloadError(Exception):
@@ -45,15 +47,15 @@ def reload(*modules: ModuleType | str | os.PathLike[str]) -> Reload:
             "reload() needs something to reload; pass modules, or paths of their files"
         )
     chosen = {id(module): module for it in modules for module in _modules(it)}
-    global _thread
-    if _thread == threading.get_ident():
+    global _owner
+    if _owner == _thread.get_ident():
         raise RuntimeError("a module that is being reloaded cannot reload; call it later")
     with _lock:
-        _thread = threading.get_ident()
+        _owner = _thread.get_ident()
         try:
             return _reload([*chosen.values()])
         finally:
-            _thread = None
+            _owner = None
 
 
 def _reload(modules: list[ModuleType]) -> Reload:
@@ -64,7 +66,7 @@ def _reload(modules: list[ModuleType]) -> Reload:
     try:
         for module, source in sources:
             text = read(file_of(module))
-            if text != source.outline.text:
+            if source.outline is None or text != source.outline.text:
                 sys.audit("hotpatch.reload", module, source.file)
                 report = Report(result, source.file)
                 update = Update(module, source, Outline(text), report, undo)

@@ -1,46 +1,51 @@
 """What a reload did, and what it could not do."""
 
-from dataclasses import dataclass, field
+from __future__ import annotations
 
 from hotpatch._native import Statement
 
 
-@dataclass(frozen=True)
 class Change:
     """One thing that a reload changed, or left out."""
 
-    # "updated", "renamed", "added", "deleted", "ran", "stale" or "not applied".
-    kind: str
-    # The qualified name of what changed, or the names that a statement binds.
-    qualname: str
-    file: str
-    # In the text as it is now; for what was deleted, as it was.
-    line: int
-    # Why it is stale, or was left out.
-    why: str = ""
+    __slots__ = ("file", "kind", "line", "qualname", "why")
+
+    def __init__(self, kind: str, qualname: str, file: str, line: int, why: str = "") -> None:
+        # "updated", "renamed", "added", "deleted", "ran", "stale" or "not applied".
+        self.kind = kind
+        # The qualified name of what changed, or the names that a statement binds.
+        self.qualname = qualname
+        self.file = file
+        # In the text as it is now; for what was deleted, as it was.
+        self.line = line
+        # It is stale, or was left out.
+        self.why = why
 
     def __str__(self) -> str:
         why = f": {self.why}" if self.why else ""
         return f"{self.kind} {self.qualname} ({self.file}:{self.line}){why}"
 
+    def __repr__(self) -> str:
+        return f"<Change: {self}>"
 
-@dataclass
+
 class Reload:
     """What a reload did.
 
     Printed, it is a short report.
     """
 
-    # What is other than before.
-    changes: list[Change] = field(default_factory=list)
-    # Functions that go on as before, since they lack a variable that the new text captures.
-    stale: list[Change] = field(default_factory=list)
-    # What the new text says and was not done.
-    not_applied: list[Change] = field(default_factory=list)
-    # What made it fail.
-    errors: list[BaseException] = field(default_factory=list)
-    # In seconds.
-    duration: float = 0.0
+    def __init__(self) -> None:
+        # What is other than before.
+        self.changes: list[Change] = []
+        # Functions that go on as before, since they lack a variable that the new text captures.
+        self.stale: list[Change] = []
+        # What the new text says and was not done.
+        self.not_applied: list[Change] = []
+        # What made it fail.
+        self.errors: list[BaseException] = []
+        # In seconds.
+        self.duration = 0.0
 
     def __str__(self) -> str:
         lines = [str(it) for it in (*self.changes, *self.stale, *self.not_applied)]
@@ -63,6 +68,11 @@ class Report:
         """Take down what is not done."""
         change = Change("not applied", qualname, self._file, statement.lines[0], why)
         self._reload.not_applied.append(change)
+
+    def add_unknown(self, module: str) -> None:
+        """Take down that only functions were compared."""
+        why = "its file was edited before it was first looked at, so only functions were compared"
+        self._reload.not_applied.append(Change("not applied", module, self._file, 1, why))
 
     def keep(self, qualname: str, line: int, count: int) -> None:
         """Take down functions that keep their code."""

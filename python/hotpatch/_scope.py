@@ -1,10 +1,15 @@
 """Modules and classes as places where statements bind names, and how to take that back."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from types import CodeType, ModuleType
-from typing import Any
 
 from hotpatch._units import Place
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MISSING: Any = object()
 # What the body of a class binds besides what its statements say (3.10 to 3.15).
@@ -89,7 +94,7 @@ class Scope:
         return bound
 
 
-class _Names(dict[str, Any]):
+class _Names(dict[str, object]):
     """The names of a class, and apart from them those that are bound now."""
 
     def __init__(self, known: Any) -> None:

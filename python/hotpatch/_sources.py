@@ -1,5 +1,7 @@
 """Which text a module that runs was made of, and which code objects came of that."""
 
+from __future__ import annotations
+
 import linecache
 import os
 from contextlib import suppress
@@ -13,10 +15,11 @@ from hotpatch._units import codes_in, is_equal
 
 
 class Source:
-    """The text that a module was made of, and what came of it."""
+    """The text that a module was made of, if that is known, and what came of it."""
 
-    def __init__(self, file: str, outline: Outline, codes: list[CodeType]) -> None:
+    def __init__(self, file: str, outline: Outline | None, codes: list[CodeType]) -> None:
         self.file = file
+        # None if nobody knows the text.
         self.outline = outline
         self._codes = [ref(code) for code in codes]
 
@@ -37,7 +40,7 @@ _known: WeakKeyDictionary[ModuleType, Source] = WeakKeyDictionary()
 def source_of(module: ModuleType) -> Source:
     """Return what is known of a module.
 
-    Raises `ValueError` if it has no source file, or if nobody knows what it was made of.
+    Raises `ValueError` if it has no source file.
     """
     known = _known.get(module)
     if known is None:
@@ -92,10 +95,7 @@ def _find(module: ModuleType) -> Source:
             continue
         if _is_made_of(known, tree):
             return Source(file, Outline(text), known)
-    raise ValueError(
-        f"nobody knows what {module.__name__} was made of, since its file was changed before it "
-        "was first looked at; reload it once before that"
-    )
+    return Source(file, None, known)
 
 
 def code_file(module: ModuleType, file: str) -> str:

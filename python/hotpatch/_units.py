@@ -1,10 +1,10 @@
 """Compiles single statements of a file as they stand there, and compares code objects."""
 
+from __future__ import annotations
 import __future__
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from types import CodeType
 
 from hotpatch import _native
@@ -15,25 +15,30 @@ FUTURE_FLAGS: int = sum(
 )
 
 
-@dataclass(frozen=True)
 class Place:
     """Where statements stand: in a file, and in classes, from the outermost."""
 
-    file: str
-    # What `from __future__ import` has switched on.
-    flags: int = 0
-    headers: tuple[str, ...] = ()
-    classes: tuple[str, ...] = ()
+    def __init__(
+        self,
+        file: str,
+        flags: int = 0,
+        headers: tuple[str, ...] = (),
+        classes: tuple[str, ...] = (),
+    ) -> None:
+        self.file = file
+        # What `from __future__ import` has switched on.
+        self.flags = flags
+        # The first lines of the classes, and their names.
+        self.headers = headers
+        self.classes = classes
 
-    def inside(self, statement: Statement) -> "Place":
+    def inside(self, statement: Statement) -> Place:
         """Return the place of what is in a class."""
         assert statement.name is not None
         indent = _indent(statement.text)
         header = f"{indent}class {statement.name}{statement.type_params}:"
-        return replace(
-            self,
-            headers=(*self.headers, header),
-            classes=(*self.classes, statement.name),
+        return Place(
+            self.file, self.flags, (*self.headers, header), (*self.classes, statement.name)
         )
 
     def compile(self, statement: Statement, text: str | None = None) -> CodeType:

@@ -1,16 +1,16 @@
 """Plans what an edit of a source file changes in a module that runs, and does it."""
 
-import dis
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, ModuleType
 
-from hotpatch import _native
+from hotpatch import _native, _unknown
 from hotpatch._functions import (
     Bodies,
     code_of,
     defaults_of,
     functions_in,
-    made,
     take_annotations,
     with_code,
     with_codes,
@@ -20,6 +20,10 @@ from hotpatch._report import Report
 from hotpatch._scope import MISSING, Scope, Undo
 from hotpatch._sources import Source
 from hotpatch._units import FUTURE_FLAGS, Place, child, codes_in, matched
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 _BLOCKS = frozenset({"if", "try", "with", "for", "while", "match"})
 
@@ -45,8 +49,13 @@ class Update:
         self._is_placed: set[int] = set()
         # What is to be executed, in the order of the text.
         self._actions: list[Callable[[], None]] = []
-        steps = source.outline.steps(new)
-        self._plan(steps, Scope(module, Place(source.file, _flags(steps)), undo))
+        place = Place(source.file, _flags(new.steps(new)))
+        if source.outline is None:
+            steps = _unknown.steps(module, new, self._codes, place)
+            report.add_unknown(module.__name__)
+        else:
+            steps = source.outline.steps(new)
+        self._plan(steps, Scope(module, place, undo))
 
     def carry_out(self) -> None:
         """Change what runs. After an exception, what was done is to be undone."""
@@ -116,10 +125,15 @@ class Update:
         assert new.name is not None
         tree = scope.place.compile(new)
         code = child(scope.place.body(tree), new.name)
+        is_declared_anew = old.annotations != new.annotations or old.defaults != new.defaults
+        lives = []
         for live in [*self._live(old)]:
             if (live.co_name, live.co_firstlineno) == (old.name, old.lines[0]):
+                lives.append(live)
                 self._is_placed.update(map(id, codes_in(live)))
-                self._pairs.extend(matched(live, code))
+                pairs = [*matched(live, code)]
+                # It gets its code together with what is evaluated.
+                self._pairs += pairs[1:] if is_declared_anew else pairs
                 if isinstance(scope.owner, type):
                     self._owners[id(live)] = scope.owner
         if fate == "rewritten":
@@ -132,8 +146,8 @@ class Update:
             self._actions.append(lambda: self._rename(*names, scope))
         if old.decorators != new.decorators:
             self._actions.append(lambda: self._decorate(names[1], tree, scope))
-        elif old.annotations != new.annotations or old.defaults != new.defaults:
-            self._actions.append(lambda: self._declare(old, new, scope))
+        elif is_declared_anew:
+            self._actions.append(lambda: self._declare(old, new, code, lives, scope))
 
     def _plan_addition(self, new: Statement, scope: Scope, *, is_partial: bool) -> None:
         title = scope.qualname(new.name or ", ".join(new.binds) or new.kind)
@@ -175,18 +189,29 @@ class Update:
         # The pairs have each code object, and so has the list of those of the file.
         functions = with_codes(self._module, [old for old, _ in self._pairs], 2)
         self._source.add([new for _, new in self._pairs])
+        self._give([(function, become[id(code_of(function))]) for function in functions])
+
+    def _give(
+        self,
+        functions: list[tuple[FunctionType, CodeType]],
+        defaults: Callable[[FunctionType], dict[str, Any]] | None = None,
+        annotated: FunctionType | None = None,
+    ) -> None:
+        """Give functions other code, and what else has changed; or leave them as they are."""
         pairs, stale = [], dict[int, list[FunctionType]]()
-        for function in functions:
+        for function, code in functions:
             base = _native.below(function)
-            old = base.__code__
-            source = with_code(base, become[id(old)], self._owners.get(id(old)))
+            owner = self._owners.get(id(base.__code__))
+            source = with_code(base, code, owner, defaults and defaults(base))
             if source is None:
-                stale.setdefault(id(old), []).append(function)
+                stale.setdefault(code.co_firstlineno, []).append(function)
             else:
+                if annotated is not None:
+                    take_annotations(source, annotated)
                 pairs.append((function, source))
         self._bodies.give(pairs)
-        for key, kept in stale.items():
-            self._report.keep(kept[0].__qualname__, become[key].co_firstlineno, len(kept))
+        for line, kept in stale.items():
+            self._report.keep(kept[0].__qualname__, line, len(kept))
 
     def _move_by(self, codes: list[CodeType], lines: int) -> None:
         _native.move_lines(codes, lines)
@@ -217,28 +242,26 @@ class Update:
                 setattr(before, attribute, value)
             scope.set(name, before)
 
-    def _declare(self, old: Statement, new: Statement, scope: Scope) -> None:
-        """Evaluate the defaults and annotations of a function that changed."""
-        assert new.name is not None
-        function = next(functions_in(scope.get(new.name)), None)
-        if function is None:
-            return
-        base = _native.below(function)
+    def _declare(
+        self, old: Statement, new: Statement, code: CodeType, lives: list[CodeType], scope: Scope
+    ) -> None:
+        """Evaluate defaults and annotations of functions that changed, and give them their code."""
         fresh = self._undecorated(new, scope)
-        kept = {
-            name: value
-            for name, value in defaults_of(base).items()
-            if old.defaults.get(name) == new.defaults.get(name)
-        }
-        values = {**defaults_of(fresh), **kept}
-        code, count = base.__code__, len(fresh.__defaults__ or ())
-        names = code.co_varnames[: code.co_argcount][code.co_argcount - count :]
-        keywords = {name: values[name] for name in fresh.__kwdefaults__ or ()}
-        positional = [values[name] for name in names]
-        source = made(base, code, base.__closure__ or (), positional, keywords)
-        if old.annotations != new.annotations:
-            take_annotations(source, fresh)
-        self._bodies.give([(function, source)])
+        values = defaults_of(fresh)
+
+        def defaults(base: FunctionType) -> dict[str, Any]:
+            known = defaults_of(base)
+            is_kept = {
+                name: name in known and old.defaults.get(name) == new.defaults.get(name)
+                for name in values
+            }
+            return {name: (known if is_kept[name] else values)[name] for name in values}
+
+        # The list of all code objects of the file has each of these.
+        functions = with_codes(self._module, lives, 1)
+        self._source.add([code])
+        annotated = fresh if old.annotations != new.annotations else None
+        self._give([(function, code) for function in functions], defaults, annotated)
 
     def _undecorated(self, new: Statement, scope: Scope) -> FunctionType:
         """Execute a definition without its decorators, and return the function."""
@@ -266,6 +289,8 @@ def _flags(steps: list[Step]) -> int:
 
 
 def _names_written(code: CodeType) -> set[str]:
+    import dis  # takes some milliseconds
+
     return {it.argval for it in dis.get_instructions(code) if it.opname == "STORE_GLOBAL"}
 
 
