@@ -19,7 +19,10 @@ _HAS_DOC = 0x4000000  # CO_HAS_DOCSTRING, Include/cpython/code.h, 3.14
 
 
 def functions_in(value: object) -> Iterator[FunctionType]:
-    """Iterate over the functions that an attribute of a module or a class leads to."""
+    """Iterate over the functions that an attribute of a module or a class leads to.
+
+    Decorators keep the function inside in a closure, or as `__wrapped__`.
+    """
     seen = set()
     left = [value]
     while left:
@@ -29,6 +32,7 @@ def functions_in(value: object) -> Iterator[FunctionType]:
         seen.add(id(value))
         if isinstance(value, FunctionType):
             yield value
+            left += [it for cell in value.__closure__ or () if (it := _content(cell)) is not None]
         elif isinstance(value, (staticmethod, classmethod)):
             left.append(value.__func__)
         elif isinstance(value, property):
@@ -38,6 +42,13 @@ def functions_in(value: object) -> Iterator[FunctionType]:
         wrapped = getattr(value, "__dict__", {}).get("__wrapped__")
         if wrapped is not None:
             left.append(wrapped)
+
+
+def _content(cell: CellType) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return None  # it is empty
 
 
 def functions_of(module: ModuleType) -> Iterator[FunctionType]:

@@ -227,8 +227,9 @@ class Update:
             scope.delete(old)
             scope.set(new, value)
         for function in functions_in(value):
-            self._bodies.set(function, "__name__", new)
-            self._bodies.set(function, "__qualname__", scope.qualname(new))
+            if function.__qualname__ == scope.qualname(old):
+                self._bodies.set(function, "__name__", new)
+                self._bodies.set(function, "__qualname__", scope.qualname(new))
 
     def _decorate(self, name: str, tree: CodeType, scope: Scope) -> None:
         """Execute a definition whose decorators changed. A function stays the object that it is."""
@@ -237,9 +238,11 @@ class Update:
         after = scope.get(name)
         if isinstance(before, FunctionType) and isinstance(after, FunctionType):
             self._bodies.give([(before, after)])
-            for attribute, value in vars(after).items():
-                self._undo.add(_resetter(before, attribute))
-                setattr(before, attribute, value)
+            for attribute in ("__name__", "__qualname__", "__doc__"):
+                self._bodies.set(before, attribute, getattr(after, attribute))
+            self._undo.add(_dict_restorer(before))
+            vars(before).pop("__wrapped__", None)
+            vars(before).update(vars(after))
             scope.set(name, before)
 
     def _declare(
@@ -294,13 +297,11 @@ def _names_written(code: CodeType) -> set[str]:
     return {it.argval for it in dis.get_instructions(code) if it.opname == "STORE_GLOBAL"}
 
 
-def _resetter(function: FunctionType, name: str) -> Callable[[], None]:
-    before = vars(function).get(name, MISSING)
+def _dict_restorer(function: FunctionType) -> Callable[[], None]:
+    attributes = dict(vars(function))
 
-    def reset() -> None:
-        if before is MISSING:
-            vars(function).pop(name, None)
-        else:
-            setattr(function, name, before)
+    def restore() -> None:
+        vars(function).clear()
+        vars(function).update(attributes)
 
-    return reset
+    return restore

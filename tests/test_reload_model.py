@@ -1,0 +1,154 @@
+"""After any edits a module is what a fresh import of its last text would be."""
+
+import os
+import re
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import pytest
+from hotpatch import reload
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+NAMES = ["f", "g", "h"]
+CLASSES = ["A", "B"]
+
+
+@st.composite
+def functions(draw: st.DrawFn, name: str, *, is_method: bool = False) -> str:
+    """Write one function, with what can change in it."""
+    decorator = draw(st.sampled_from(["", "", "@passing\n", "@twice\n"]))
+    default = draw(st.sampled_from(["", "=1", "=2", "=(1, 'a')"]))
+    more = draw(st.sampled_from(["", ", *, k=1", ", *, k=2", ", **k"]))
+    annotation = draw(st.sampled_from(["", ": int", ": 'text'"]))
+    doc = draw(st.sampled_from(["", '    "doc"\n', '    "other"\n']))
+    comment = draw(st.sampled_from(["", "    # why\n", "    # why\n\n"]))
+    body = draw(
+        st.sampled_from(
+            [
+                "    return 1, x\n",
+                "    return 2, x\n",
+                "    return [x for _ in range(2)]\n",
+                "    def inner(y): return x, y\n    return inner(3)\n",
+                "    def inner(y): return y, x\n    return inner(4)\n",
+                "    return (lambda: x)(), (lambda: 5)()\n",
+                "    return (lambda: 5)(), (lambda: x)()\n",
+            ]
+        )
+    )
+    first = "self, " if is_method else ""
+    if is_method:
+        decorator = ""
+        body = draw(st.sampled_from([body, "    return super().__init__ and 1, x\n"]))
+    return f"{decorator}def {name}({first}x{annotation}{default}{more}):\n{doc}{comment}{body}"
+
+
+@st.composite
+def classes(draw: st.DrawFn, name: str) -> str:
+    """Write one class."""
+    parts = [
+        draw(functions(it, is_method=True))
+        for it in draw(st.lists(st.sampled_from(NAMES), unique=True))
+    ]
+    parts += draw(st.sampled_from([[], ["a = 1\n"], ["a = 2\n"], ["b = 'x'\n", "a = 2\n"]]))
+    parts = draw(st.permutations(parts)) or ["pass\n"]
+    body = "".join(parts)
+    return f"class {name}:\n" + "".join(f"    {line}\n" for line in body.splitlines())
+
+
+@st.composite
+def texts(draw: st.DrawFn) -> str:
+    """Write a module."""
+    parts = [draw(functions(name)) for name in draw(st.lists(st.sampled_from(NAMES), unique=True))]
+    parts += [draw(classes(name)) for name in draw(st.lists(st.sampled_from(CLASSES), unique=True))]
+    # Not one name twice: a statement that is still there does not run again.
+    parts += draw(st.sampled_from([[], ["X = 1\n"], ["X = 2\n", "Y = 'y'\n"], ["Y = 'y'\n"]]))
+    parts += draw(st.lists(st.sampled_from(["\n", "# z\n"]), max_size=3))
+    start = (
+        "def passing(f): return f\n"
+        "def twice(f):\n"
+        "    def call(*args, **keywords): return 2, f(*args, **keywords)\n"
+        "    return call\n"
+    )
+    return start + "".join(draw(st.permutations(parts)))
+
+
+def seen(module: ModuleType) -> dict[str, Any]:
+    """Return what can be seen of a module."""
+    return {name: shown(value) for name, value in vars(module).items() if not name.startswith("__")}
+
+
+def shown(value: object) -> object:
+    if isinstance(value, type):
+        members = {name: shown(it) for name, it in vars(value).items() if not name.startswith("__")}
+        return "class", members
+    if isinstance(value, FunctionType):
+        return (
+            lines(value.__code__),
+            value.__doc__,
+            value.__defaults__,
+            value.__kwdefaults__,
+            value.__annotations__,
+            value.__qualname__,
+            outcome(value),
+        )
+    return value
+
+
+def lines(code: CodeType) -> object:
+    inner = [lines(it) for it in code.co_consts if isinstance(it, CodeType)]
+    return code.co_name, [line for _, _, line in code.co_lines()], inner
+
+
+def outcome(function: FunctionType) -> object:
+    results: list[object] = []
+    for arguments in ((), (object,), (int, "x")):
+        try:
+            results.append(re.sub(r"0x\w+", "0x", str(function(*arguments))))
+        except TypeError as error:
+            results.append(str(error))
+        except Exception as error:
+            results.append(repr(error))
+    return results
+
+
+class Subject:
+    """One module that is edited again and again."""
+
+    def __init__(self, path: str, text: str) -> None:
+        self.file = path
+        self.module = ModuleType("reload_subject")
+        self.module.__file__ = path
+        self.write(text)
+        exec(compile(text, path, "exec"), vars(self.module))
+        reload(self.module)
+
+    def write(self, text: str) -> None:
+        with open(self.file, "w", encoding="utf-8") as stream:
+            stream.write(text)
+
+
+@settings(
+    max_examples=int(os.environ.get("HOTPATCH_FUZZ", "60")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(sequence=st.lists(texts(), min_size=2, max_size=5))
+def test_a_module_is_what_its_last_text_says(
+    sequence: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = str(tmp_path_factory.mktemp("reload") / "reload_subject.py")
+    subject = Subject(path, sequence[0])
+    held = {name: value for name, value in vars(subject.module).items() if name in CLASSES}
+    for text in sequence[1:]:
+        subject.write(text)
+        report = reload(subject.module)
+        assert report.not_applied == []
+        fresh = ModuleType("reload_subject")
+        exec(compile(text, path, "exec"), vars(fresh))
+        assert seen(subject.module) == seen(fresh)
+        for name in CLASSES:
+            if name in held and name in vars(subject.module):
+                assert vars(subject.module)[name] is held[name]
+            else:
+                held.pop(name, None)
