@@ -73,18 +73,22 @@ def code_of(function: FunctionType) -> CodeType:
     return _native.below(function).__code__
 
 
-def with_codes(module: ModuleType, codes: list[CodeType], held: int) -> list[FunctionType]:
+def with_codes(
+    codes: list[CodeType], module: ModuleType, named: list[FunctionType], held: int
+) -> list[FunctionType]:
     """Find all functions that have one of some code objects.
 
-    `held` is how many references the caller has to each, besides the list. If there are no others
-    than those that are known, no other objects are looked at.
+    `held` is how many references the caller has to each, besides the list. While there are others
+    than those of the functions that are known, it looks further: at what is `named`, then at all
+    names of the module, then at all objects.
     """
     wanted = set(map(id, codes))
-    named = {id(it): it for it in functions_of(module) if id(code_of(it)) in wanted}
-    found = [*named.values()]
-    if _native.unaccounted(codes, found, held):
-        found = _native.functions_with(codes)
-    return found
+    for known in (named, functions_of(module)):
+        unique = {id(it): it for it in known if id(code_of(it)) in wanted}
+        found = [*unique.values()]
+        if not _native.unaccounted(codes, found, held):
+            return found
+    return _native.functions_with(codes)
 
 
 class Bodies:

@@ -25,7 +25,7 @@ class ReloadError(Exception):
 
     def __init__(self, report: Reload) -> None:
         # What it would have done, up to where it failed.
-        self.report = report
+        self.report: Reload = report
         super().__init__(str(report))
 
 

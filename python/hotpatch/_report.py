@@ -12,14 +12,14 @@ class Change:
 
     def __init__(self, kind: str, qualname: str, file: str, line: int, why: str = "") -> None:
         # "updated", "renamed", "added", "deleted", "ran", "stale" or "not applied".
-        self.kind = kind
+        self.kind: str = kind
         # The qualified name of what changed, or the names that a statement binds.
-        self.qualname = qualname
-        self.file = file
+        self.qualname: str = qualname
+        self.file: str = file
         # In the text as it is now; for what was deleted, as it was.
-        self.line = line
+        self.line: int = line
         # It is stale, or was left out.
-        self.why = why
+        self.why: str = why
 
     def __str__(self) -> str:
         why = f": {self.why}" if self.why else ""
@@ -45,7 +45,7 @@ class Reload:
         # What made it fail.
         self.errors: list[BaseException] = []
         # In seconds.
-        self.duration = 0.0
+        self.duration: float = 0.0
 
     def __str__(self) -> str:
         lines = [str(it) for it in (*self.changes, *self.stale, *self.not_applied)]

@@ -11,7 +11,7 @@ from collections import Counter
 from types import CodeType, FunctionType, ModuleType, SimpleNamespace
 
 from hotpatch._functions import code_of, defaults_of, functions_in
-from hotpatch._native import Outline, Statement, Step, below
+from hotpatch._native import Statement, Step, below
 from hotpatch._units import Place, child, codes_in, is_equal
 
 TYPE_CHECKING = False
@@ -30,11 +30,9 @@ _COPIED = (
 )
 
 
-def steps(
-    owner: ModuleType | type, new: Outline, codes: list[CodeType], place: Place
-) -> list[Step]:
-    """Return what became of the statements of a module or a class."""
-    return _steps(owner, new.steps(new), {id(code) for code in codes}, place)
+def steps(owner: ModuleType, same: list[Step], codes: list[CodeType], place: Place) -> list[Step]:
+    """Return what became of the statements of a module. `same` are those of the new text."""
+    return _steps(owner, same, {id(code) for code in codes}, place)
 
 
 def _steps(owner: ModuleType | type, same: list[Step], codes: set[int], place: Place) -> list[Step]:

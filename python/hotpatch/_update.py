@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, ModuleType
 
@@ -40,21 +41,26 @@ class Update:
         self._report = report
         self._undo = undo
         self._bodies = Bodies(undo)
-        self._codes = source.codes()
-        # What code objects become, and the classes of those that are methods.
+        # The code objects of the file, and the first line of each, by that.
+        self._codes = sorted(source.codes(), key=lambda code: code.co_firstlineno)
+        self._lines = [code.co_firstlineno for code in self._codes]
+        # What code objects become, the classes of those that are methods, and what has their names.
         self._pairs: list[tuple[CodeType, CodeType]] = []
+        self._named: list[FunctionType] = []
         self._owners: dict[int, type] = {}
         # Code objects that move, by how many lines; and those that need not or must not.
         self._moves: dict[int, list[CodeType]] = {}
         self._is_placed: set[int] = set()
         # What is to be executed, in the order of the text.
         self._actions: list[Callable[[], None]] = []
-        place = Place(source.file, _flags(new.steps(new)))
         if source.outline is None:
-            steps = _unknown.steps(module, new, self._codes, place)
+            all_of_them = new.steps(new)
+            place = Place(source.file, _flags(all_of_them))
+            steps = _unknown.steps(module, all_of_them, self._codes, place)
             report.add_unknown(module.__name__)
         else:
             steps = source.outline.steps(new)
+            place = Place(source.file, _flags(steps))
         self._plan(steps, Scope(module, place, undo))
 
     def carry_out(self) -> None:
@@ -96,8 +102,9 @@ class Update:
     def _live(self, statement: Statement) -> Iterator[CodeType]:
         """Iterate over the code objects that came of a statement."""
         first, last = statement.lines
-        for code in self._codes:
-            if first <= code.co_firstlineno <= last and id(code) not in self._is_placed:
+        start, end = bisect_left(self._lines, first), bisect_right(self._lines, last)
+        for code in self._codes[start:end]:
+            if id(code) not in self._is_placed:
                 yield code
 
     def _plan_move(self, old: Statement, new: Statement) -> None:
@@ -127,6 +134,7 @@ class Update:
         code = child(scope.place.body(tree), new.name)
         is_declared_anew = old.annotations != new.annotations or old.defaults != new.defaults
         lives = []
+        self._named += functions_in(scope.get(old.name))
         for live in [*self._live(old)]:
             if (live.co_name, live.co_firstlineno) == (old.name, old.lines[0]):
                 lives.append(live)
@@ -187,7 +195,8 @@ class Update:
         """Give all functions that are edited their new code."""
         become = {id(old): new for old, new in self._pairs}
         # The pairs have each code object, and so has the list of those of the file.
-        functions = with_codes(self._module, [old for old, _ in self._pairs], 2)
+        codes = [old for old, _ in self._pairs]
+        functions = with_codes(codes, self._module, self._named, 2)
         self._source.add([new for _, new in self._pairs])
         self._give([(function, become[id(code_of(function))]) for function in functions])
 
@@ -261,7 +270,7 @@ class Update:
             return {name: (known if is_kept[name] else values)[name] for name in values}
 
         # The list of all code objects of the file has each of these.
-        functions = with_codes(self._module, lives, 1)
+        functions = with_codes(lives, self._module, self._named, 1)
         self._source.add([code])
         annotated = fresh if old.annotations != new.annotations else None
         self._give([(function, code) for function in functions], defaults, annotated)
