@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from hotpatch._native import Outline
-from hotpatch._report import Reload, Report
+from hotpatch._report import Reload, Report, bring_into_order
 from hotpatch._scope import Undo
 from hotpatch._sources import Source, file_of, read, show, source_of
 from hotpatch._update import Update
@@ -26,7 +26,7 @@ class ReloadError(Exception):
     def __init__(self, report: Reload) -> None:
         # What it would have done, up to where it failed.
         self.report: Reload = report
-        super().__init__(str(report))
+        super().__init__(report)
 
 
 def reload(*modules: ModuleType | str | os.PathLike[str]) -> Reload:
@@ -76,15 +76,16 @@ def _reload(modules: list[ModuleType]) -> Reload:
     except Exception as error:
         undo.roll_back()
         result.errors.append(error)
-        result.duration = time.perf_counter() - start
         raise ReloadError(result) from error
     except BaseException:
         undo.roll_back()
         raise
+    finally:
+        bring_into_order(result, [source.file for _, source in sources])
+        result.duration = time.perf_counter() - start
     for update, source, text in updates:
         update.commit()
         show(source.file, text)
-    result.duration = time.perf_counter() - start
     return result
 
 

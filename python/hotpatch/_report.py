@@ -53,6 +53,12 @@ class Reload:
         return "\n".join(lines) or "nothing changed"
 
 
+def bring_into_order(reload: Reload, files: list[str]) -> None:
+    """Sort what a reload lists by some files, and by their lines."""
+    for changes in (reload.changes, reload.stale, reload.not_applied):
+        changes.sort(key=lambda it: (files.index(it.file), it.line))
+
+
 class Report:
     """Takes down what becomes of one file."""
 

@@ -9,6 +9,7 @@ from hotpatch._units import Place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any
 
 MISSING: Any = object()
@@ -63,6 +64,10 @@ class Scope:
             setattr(self.owner, name, value)
         elif self.get(name) is not MISSING:
             delattr(self.owner, name)
+
+    def names(self, module: ModuleType) -> tuple[dict[str, object], Mapping[str, object]]:
+        """Return the globals and the locals of what runs here."""
+        return vars(module), vars(self.owner)
 
     def run(self, code: CodeType, module: ModuleType) -> None:
         """Execute what was compiled in this place."""

@@ -31,7 +31,8 @@ class Source:
 
     def add(self, codes: list[CodeType]) -> None:
         """Take note of further code objects."""
-        self._codes += [ref(code) for code in codes]
+        unique = {id(code): code for code in (*self.codes(), *codes)}
+        self._codes = [ref(code) for code in unique.values()]
 
 
 _known: WeakKeyDictionary[ModuleType, Source] = WeakKeyDictionary()

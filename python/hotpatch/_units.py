@@ -3,6 +3,7 @@
 from __future__ import annotations
 import __future__
 
+import ast
 from collections import defaultdict
 from collections.abc import Iterator
 from types import CodeType
@@ -47,10 +48,7 @@ class Place:
         Raises `SyntaxError`, with the line in the file.
         """
         text = statement.text if text is None else text
-        first = self.headers[0] if self.headers else text
-        around = ("if True:",) * bool(_indent(first)) + self.headers
-        moved = statement.lines[0] - 1 - len(around)
-        whole = "\n".join((*around, text)) + "\n"
+        whole, moved = self._whole(statement, text)
         try:
             code: CodeType = compile(whole, self.file, "exec", flags=self.flags, dont_inherit=True)
         except SyntaxError as error:
@@ -60,6 +58,28 @@ class Place:
             raise
         _native.move_lines(list(codes_in(code)), moved)
         return code
+
+    def parse(self, statement: Statement) -> tuple[ast.Module, ast.Module | ast.ClassDef | ast.If]:
+        """Parse a statement as a module of its own, and return what it is directly in as well."""
+        whole, moved = self._whole(statement, statement.text)
+        tree = ast.parse(whole, self.file)
+        ast.increment_lineno(tree, moved)
+        parent: ast.Module | ast.ClassDef | ast.If = tree
+        for _ in self._around(statement.text):
+            inner = parent.body[0]
+            assert isinstance(inner, (ast.ClassDef, ast.If))
+            parent = inner
+        return tree, parent
+
+    def _around(self, text: str) -> tuple[str, ...]:
+        """Return the lines that a text needs above it to stand where it does."""
+        first = self.headers[0] if self.headers else text
+        return ("if True:",) * bool(_indent(first)) + self.headers
+
+    def _whole(self, statement: Statement, text: str) -> tuple[str, int]:
+        """Return a text with what is around it, and by how many lines that has to be moved."""
+        around = self._around(text.lstrip("\n"))
+        return "\n".join((*around, text)) + "\n", statement.lines[0] - 1 - len(around)
 
     def body(self, code: CodeType) -> CodeType:
         """Return the code of the innermost class in what `compile` made."""

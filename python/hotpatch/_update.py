@@ -6,7 +6,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, ModuleType
 
-from hotpatch import _native, _unknown
+from hotpatch import _blocks, _native, _unknown
+from hotpatch._blocks import NotAppliedError
 from hotpatch._functions import (
     Bodies,
     code_of,
@@ -48,6 +49,8 @@ class Update:
         self._pairs: list[tuple[CodeType, CodeType]] = []
         self._named: list[FunctionType] = []
         self._owners: dict[int, type] = {}
+        # Code that is new, with what is in it.
+        self._made: list[CodeType] = []
         # Code objects that move, by how many lines; and those that need not or must not.
         self._moves: dict[int, list[CodeType]] = {}
         self._is_placed: set[int] = set()
@@ -74,6 +77,7 @@ class Update:
     def commit(self) -> None:
         """Remember what the module is made of now."""
         self._source.outline = self._new
+        self._source.add([code for made in self._made for code in codes_in(made)])
 
     def _plan(self, steps: list[Step], scope: Scope) -> None:
         around = {
@@ -84,6 +88,11 @@ class Update:
             for line, _, _ in it.blocks
         }
         bound = {name for step in steps if step.new is not None for name in step.new.binds}
+        blocks = {
+            step.new.lines[0]: step.new
+            for step in steps
+            if step.new is not None and step.new.kind in _BLOCKS
+        }
         for step in steps:
             old, new = step.old, step.new
             if new is None:
@@ -91,7 +100,9 @@ class Update:
                 if not (old.is_main or (old.kind in _BLOCKS and old.lines[0] in around)):
                     self._plan_removal(old, scope, bound)
             elif old is None:
-                self._plan_addition(new, scope, is_partial=new.lines[0] in around)
+                is_partial = new.kind in _BLOCKS and new.lines[0] in around
+                outermost = blocks.get(new.blocks[0][0]) if new.blocks else None
+                self._plan_addition(new, scope, outermost, is_partial=is_partial)
             elif new.kind == "class":
                 self._plan_class(old, new, step.inner, scope)
             elif new.kind == "function" and step.fate not in ("same", "moved"):
@@ -132,6 +143,7 @@ class Update:
         assert new.name is not None
         tree = scope.place.compile(new)
         code = child(scope.place.body(tree), new.name)
+        self._made.append(code)
         is_declared_anew = old.annotations != new.annotations or old.defaults != new.defaults
         lives = []
         self._named += functions_in(scope.get(old.name))
@@ -157,17 +169,39 @@ class Update:
         elif is_declared_anew:
             self._actions.append(lambda: self._declare(old, new, code, lives, scope))
 
-    def _plan_addition(self, new: Statement, scope: Scope, *, is_partial: bool) -> None:
+    def _plan_addition(
+        self, new: Statement, scope: Scope, outermost: Statement | None, *, is_partial: bool
+    ) -> None:
         title = scope.qualname(new.name or ", ".join(new.binds) or new.kind)
         if new.is_main:
             self._report.leave_out(title, new, "it runs only when the file is run as a program")
-        elif new.blocks or is_partial:
-            self._report.leave_out(title, new, "what is in a block is not run again")
+        elif is_partial:
+            self._report.leave_out(title, new, "what was in it before is not run again")
         else:
             tree = scope.place.compile(new)
-            is_definition = new.kind in ("function", "class")
-            self._report.add("added" if is_definition else "ran", title, new)
-            self._actions.append(lambda: self._run(tree, scope))
+            self._actions.append(lambda: self._run_new(new, title, tree, outermost, scope))
+
+    def _run_new(
+        self,
+        new: Statement,
+        title: str,
+        tree: CodeType | None,
+        outermost: Statement | None,
+        scope: Scope,
+    ) -> None:
+        """Execute a statement that was not there, if its blocks are such that it would run."""
+        try:
+            if outermost is not None:
+                tree = _blocks.compiled(new, outermost, scope.place, scope.names(self._module))
+            elif new.blocks:
+                raise NotAppliedError("what is in such a block is not run again")
+        except NotAppliedError as error:
+            self._report.leave_out(title, new, str(error))
+        else:
+            if tree is not None:
+                is_definition = new.kind in ("function", "class")
+                self._report.add("added" if is_definition else "ran", title, new)
+                self._run(tree, scope)
 
     def _plan_removal(self, old: Statement, scope: Scope, bound: set[str]) -> None:
         codes = {id(code) for code in self._live(old)}
@@ -197,7 +231,6 @@ class Update:
         # The pairs have each code object, and so has the list of those of the file.
         codes = [old for old, _ in self._pairs]
         functions = with_codes(codes, self._module, self._named, 2)
-        self._source.add([new for _, new in self._pairs])
         self._give([(function, become[id(code_of(function))]) for function in functions])
 
     def _give(
@@ -227,7 +260,7 @@ class Update:
         self._undo.add(lambda: _native.move_lines(codes, -lines))
 
     def _run(self, tree: CodeType, scope: Scope) -> None:
-        self._source.add([*codes_in(tree)])
+        self._made.append(tree)
         scope.run(tree, self._module)
 
     def _rename(self, old: str, new: str, scope: Scope) -> None:
@@ -271,7 +304,6 @@ class Update:
 
         # The list of all code objects of the file has each of these.
         functions = with_codes(lives, self._module, self._named, 1)
-        self._source.add([code])
         annotated = fresh if old.annotations != new.annotations else None
         self._give([(function, code) for function in functions], defaults, annotated)
 

@@ -7,13 +7,13 @@ def check(m):
     assert a.f().__name__ == "__init__"
     assert a.x == 1
     assert m.A.new.__qualname__ == "A.new"
-    found = [(it.kind, it.qualname) for it in report.changes]
+    found = sorted((it.kind, it.qualname) for it in report.changes)
     assert found == [
-        ("updated", "f"),
-        ("added", "new"),
-        ("updated", "A.f"),
         ("added", "A.new"),
-        ("ran", "A.x"),
+        ("added", "new"),
         ("deleted", "A.gone"),
         ("deleted", "gone"),
+        ("ran", "A.x"),
+        ("updated", "A.f"),
+        ("updated", "f"),
     ]

@@ -1,0 +1,26 @@
+import os
+
+LOG = []
+DEBUG = True
+
+try:
+    import json
+except ImportError:
+    json = None
+
+if not DEBUG:
+    LOG.append("not run")
+elif DEBUG and isinstance(LOG, list):
+    LOG.append("run")
+else:
+    LOG.append("not run")
+
+if os.environ.get("HOME"):
+    LOG.append("home")
+
+
+class A:
+    if DEBUG:
+        x = 1
+        if x:
+            y = 1
