@@ -6,7 +6,7 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import pytest
-from hotpatch import reload
+from hotpatch import ReloadError, reload
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -133,14 +133,21 @@ class Subject:
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(sequence=st.lists(texts(), min_size=2, max_size=5))
+@given(sequence=st.lists(st.tuples(texts(), st.booleans()), min_size=2, max_size=5))
 def test_a_module_is_what_its_last_text_says(
-    sequence: list[str], tmp_path_factory: pytest.TempPathFactory
+    sequence: list[tuple[str, bool]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    """And what it was before, after one that fails."""
     path = str(tmp_path_factory.mktemp("reload") / "reload_subject.py")
-    subject = Subject(path, sequence[0])
+    subject = Subject(path, sequence[0][0])
     held = {name: value for name, value in vars(subject.module).items() if name in CLASSES}
-    for text in sequence[1:]:
+    for text, is_to_fail in sequence[1:]:
+        if is_to_fail:
+            before = seen(subject.module)
+            subject.write(f"{text}1 / 0\n")
+            with pytest.raises(ReloadError, match="ZeroDivisionError"):
+                reload(subject.module)
+            assert seen(subject.module) == before
         subject.write(text)
         report = reload(subject.module)
         assert report.not_applied == []
