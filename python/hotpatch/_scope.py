@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 MISSING: Any = object()
 # What the body of a class binds besides what its statements say (3.10 to 3.15).
 _IMPLICIT = ("__module__", "__qualname__", "__firstlineno__", "__static_attributes__")
+# What annotations leave in a module or a class; those of a class are made anew.
+_OF_ANNOTATIONS = (
+    "__annotations__",
+    "__annotate__",
+    "__annotate_func__",
+    "__conditional_annotations__",
+)
 
 
 class Undo:
@@ -86,24 +93,31 @@ class Scope:
         if not isinstance(self.owner, type):
             before = dict(namespace)
             self.undo.add(lambda: _restore(namespace, before))
+            if "__annotations__" in namespace:
+                namespace["__annotations__"] = dict(namespace["__annotations__"])
             exec(code, namespace)
+            # This is the function for all annotations of the module (3.14).
+            if namespace.get("__annotate__") is not before.get("__annotate__"):
+                namespace["__annotate__"] = before.get("__annotate__")
             return {}
-        names = _Names(vars(self.owner))
+        names = Names(vars(self.owner))
         exec(self.place.body(code), namespace, names)
         bound = names.bound
         cell = bound.pop("__classcell__", None)
         if cell is not None:
             cell.cell_contents = self.owner
-        for name in _IMPLICIT:
+        for name in (*_IMPLICIT, *_OF_ANNOTATIONS):
             bound.pop(name, None)
         return bound
 
 
-class _Names(dict[str, object]):
+class Names(dict[str, object]):
     """The names of a class, and apart from them those that are bound now."""
 
     def __init__(self, known: Any) -> None:
         super().__init__(known)
+        # Not those of the class itself, which would be changed in place.
+        super().__setitem__("__annotations__", {})
         self.bound: dict[str, Any] = {}
 
     def __setitem__(self, name: str, value: object) -> None:

@@ -8,6 +8,7 @@ from types import CodeType, FunctionType, ModuleType
 
 from hotpatch import _blocks, _native, _unknown
 from hotpatch._blocks import NotAppliedError
+from hotpatch._classes import annotate, is_annotated, set_bases
 from hotpatch._functions import (
     Bodies,
     code_of,
@@ -132,11 +133,19 @@ class Update:
             if any(step.fate not in ("same", "moved", "rewritten") for step in inner):
                 self._report.leave_out(title, new, "its name is no class now")
             return
-        if old.header != new.header:
-            self._report.leave_out(title, new, "its bases or keywords changed")
         if old.decorators != new.decorators:
             self._report.leave_out(title, new, "its decorators changed")
-        self._plan(inner, Scope(owner, scope.place.inside(new), self._undo))
+        inside = Scope(owner, scope.place.inside(new), self._undo)
+        if old.header != new.header:
+            self._actions.append(lambda: self._set_bases(old, new, scope, inside))
+        changed = [step for step in inner if step.fate in ("added", "removed", "rewritten")]
+        statements = [it for step in changed if (it := step.new or step.old) is not None]
+        if any(it.kind == "statement" for it in statements) and new.text.lstrip().startswith("@"):
+            why = "what its decorators made of it stays as it is, but an attribute changed"
+            self._report.leave_out(title, new, why)
+        self._plan(inner, inside)
+        if any(is_annotated(it, inside) for it in statements):
+            self._actions.append(lambda: annotate(new, scope, inside, self._module))
 
     def _plan_function(self, fate: str, old: Statement, new: Statement, scope: Scope) -> None:
         assert old.name is not None
@@ -180,6 +189,16 @@ class Update:
         else:
             tree = scope.place.compile(new)
             self._actions.append(lambda: self._run_new(new, title, tree, outermost, scope))
+
+    def _set_bases(self, old: Statement, new: Statement, scope: Scope, inside: Scope) -> None:
+        assert new.name is not None
+        title = scope.qualname(new.name)
+        try:
+            set_bases(old, new, scope, inside, self._module)
+        except NotAppliedError as error:
+            self._report.leave_out(title, new, str(error))
+        else:
+            self._report.add("updated", title, new)
 
     def _run_new(
         self,

@@ -1,0 +1,89 @@
+"""What a class is besides the names that its body binds: its bases and annotations."""
+
+from __future__ import annotations
+
+import ast
+from types import ModuleType, resolve_bases
+
+from hotpatch._blocks import NotAppliedError
+from hotpatch._native import Statement
+from hotpatch._scope import Names, Scope
+from hotpatch._units import child
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def is_annotated(statement: Statement, scope: Scope) -> bool:
+    """Return whether a statement of a class is an annotation, with or without a value."""
+    return statement.kind == "statement" and isinstance(_only(statement, scope), ast.AnnAssign)
+
+
+def annotate(new: Statement, scope: Scope, inner: Scope, module: ModuleType) -> None:
+    """Give a class the annotations that its text has now.
+
+    `scope` is where the class stands, and `inner` the class.
+    """
+    tree, parent = scope.place.parse(new)
+    node = parent.body[0]
+    assert isinstance(node, ast.ClassDef)
+    kept: list[ast.stmt] = [
+        ast.copy_location(
+            ast.AnnAssign(target=it.target, annotation=it.annotation, value=None, simple=it.simple),
+            it,
+        )
+        for it in node.body
+        if isinstance(it, ast.AnnAssign)
+    ]
+    node.body = kept or [ast.copy_location(ast.Pass(), node)]
+    node.decorator_list, node.bases, node.keywords = [], [], []
+    place = scope.place
+    code = compile(tree, place.file, "exec", flags=place.flags, dont_inherit=True)
+    names = Names(vars(inner.owner))
+    exec(child(place.body(code), node.name), vars(module), names)
+    # Since 3.14 there is a function that makes them.
+    function = names.bound.get("__annotate_func__") or names.bound.get("__annotate__")
+    owner: Any = inner.owner
+    if hasattr(owner, "__annotate__"):
+        before = owner.__annotate__
+        scope.undo.add(lambda: setattr(owner, "__annotate__", before))
+        owner.__annotate__ = function
+    elif vars(owner).get("__annotations__") is not None or kept:
+        inner.set("__annotations__", names["__annotations__"])
+
+
+def set_bases(
+    old: Statement, new: Statement, scope: Scope, inner: Scope, module: ModuleType
+) -> None:
+    """Give a class the bases that its text has now.
+
+    Raises `NotAppliedError` if something else in its first line changed, or if CPython does not
+    allow it.
+    """
+    before, after = _only(old, scope), _only(new, scope)
+    assert isinstance(before, ast.ClassDef)
+    assert isinstance(after, ast.ClassDef)
+    for name in ("keywords", "type_params"):
+        parts = [[ast.dump(it) for it in getattr(node, name, ())] for node in (before, after)]
+        if parts[0] != parts[1]:
+            raise NotAppliedError("its keywords or type parameters changed")
+    names = scope.names(module)
+    values = []
+    for node in after.bases:
+        code = compile(ast.Expression(node), scope.place.file, "eval", dont_inherit=True)
+        values.append(eval(code, *names))
+    owner: Any = inner.owner
+    bases = owner.__bases__
+    try:
+        owner.__bases__ = resolve_bases(tuple(values)) or (object,)
+    except TypeError as error:
+        raise NotAppliedError(f"its bases cannot change: {error}") from error
+    scope.undo.add(lambda: setattr(owner, "__bases__", bases))
+    if "__orig_bases__" in vars(owner):
+        inner.set("__orig_bases__", tuple(values))
+
+
+def _only(statement: Statement, scope: Scope) -> ast.stmt:
+    _, parent = scope.place.parse(statement)
+    return parent.body[0]

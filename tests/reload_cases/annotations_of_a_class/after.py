@@ -1,0 +1,17 @@
+import dataclasses
+
+LIMIT: int = 2
+
+
+class A:
+    x: int = 2
+    z: "A" = None
+
+    def f(self):
+        return self.z
+
+
+@dataclasses.dataclass
+class D:
+    x: int = 1
+    y: int = 2
