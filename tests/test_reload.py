@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import traceback
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -288,6 +289,26 @@ def test_no_call_sees_half_of_an_edit(folder: Folder) -> None:
         thread.join()
     assert {(a, b) for a, b, _ in seen} == {(1, 1)}
     assert module.f() == (1, 1, 39)
+
+
+def test_old_code_goes_at_once(folder: Folder) -> None:
+    """And not with the garbage collector: until then it would be looked for, edit after edit."""
+    text = "X = 0\nclass A:\n    y: int = 0\n    def f(self, a=0): return [lambda: 0]\n"
+    module = folder.make("reloaded_often", text)
+    gc.collect()
+    gc.disable()
+    try:
+        codes = []
+        for number in range(1, 5):
+            codes.append(weakref.ref(module.A.f.__code__))
+            folder.edit("reloaded_often", text.replace("0", str(number)))
+            reload(module)
+            folder.edit("reloaded_often", text.replace("0", "1 / 0"))
+            with pytest.raises(ReloadError):
+                reload(module)
+        assert [code() for code in codes] == [None] * 4
+    finally:
+        gc.enable()
 
 
 def test_patches_stay(folder: Folder) -> None:

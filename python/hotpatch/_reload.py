@@ -80,13 +80,17 @@ def _reload(modules: list[ModuleType]) -> Reload:
     except BaseException:
         undo.roll_back()
         raise
+    else:
+        for update, source, text in updates:
+            update.commit()
+            show(source.file, text)
+        return result
     finally:
         bring_into_order(result, [source.file for _, source in sources])
         result.duration = time.perf_counter() - start
-    for update, source, text in updates:
-        update.commit()
-        show(source.file, text)
-    return result
+        undo.forget()
+        for update, _, _ in updates:
+            update.release()
 
 
 def _modules(given: ModuleType | str | os.PathLike[str]) -> Iterator[ModuleType]:

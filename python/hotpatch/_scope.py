@@ -39,6 +39,10 @@ class Undo:
         while self._steps:
             self._steps.pop()()
 
+    def forget(self) -> None:
+        """Let everything be as it is."""
+        self._steps.clear()
+
 
 class Scope:
     """A module or a class whose names are bound by statements."""

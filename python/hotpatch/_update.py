@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, ModuleType
@@ -76,9 +77,15 @@ class Update:
             action()
 
     def commit(self) -> None:
-        """Remember what the module is made of now."""
+        """Remember what the module is made of now. Afterwards there is nothing to take back."""
         self._source.outline = self._new
         self._source.add([code for made in self._made for code in codes_in(made)])
+
+    def release(self) -> None:
+        """Let go of everything, so that old code need not wait for the garbage collector."""
+        for kept in (self._actions, self._codes, self._pairs, self._made, self._named):
+            kept.clear()
+        self._moves.clear()
 
     def _plan(self, steps: list[Step], scope: Scope) -> None:
         around = {
@@ -171,6 +178,8 @@ class Update:
         self._report.add(
             "renamed" if fate == "renamed" else "updated", scope.qualname(new.name), new
         )
+        if isinstance(cache := scope.get(old.name), functools._lru_cache_wrapper):
+            self._actions.append(cache.cache_clear)
         if fate == "renamed":
             self._actions.append(lambda: self._rename(*names, scope))
         if old.decorators != new.decorators:
