@@ -322,6 +322,24 @@ def test_patches_stay(folder: Folder) -> None:
     assert module.f() == 2
 
 
+def test_an_original_that_is_patched_itself_changes_below_that(folder: Folder) -> None:
+    """It has the code too, and is found with the others: it must not change twice."""
+    module = folder.make("reloaded_original", "def f(): return 'old'\n")
+    outer = hotpatch(lambda original: ("outer", original()), module.f, how="around")
+    lower: Any = outer.original
+    inner = hotpatch(lambda original: ("inner", original()), lower, how="around")
+    assert module.f() == ("outer", ("inner", "old"))
+    for text in ("new", "newer"):
+        folder.edit("reloaded_original", f"def f(): return '{text}'\n")
+        reload(module)
+        assert module.f() == ("outer", ("inner", text))
+        assert patches(lower) == [inner]
+    inner.undo()
+    assert module.f() == ("outer", "newer")
+    outer.undo()
+    assert module.f() == "newer"
+
+
 def test_calls_are_as_fast_as_of_a_new_function(folder: Folder) -> None:
     """A function without a version is never specialised (3.13)."""
     module = folder.make("reloaded_fast", "def f(x): return x\n")

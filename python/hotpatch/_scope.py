@@ -81,31 +81,31 @@ class Scope:
         return vars(module), vars(self.owner)
 
     def run(self, code: CodeType, module: ModuleType) -> None:
-        """Execute what was compiled in this place."""
+        """Execute what was compiled in this place, and bind its names here."""
+        if not isinstance(self.owner, type):
+            self._run_in_module(code, vars(module))
+            return
         for name, value in self.results(code, module).items():
             self.set(name, value)
             notify = getattr(type(value), "__set_name__", None)
-            if notify is not None and isinstance(self.owner, type):
+            if notify is not None:
                 notify(value, self.owner, name)
 
-    def results(self, code: CodeType, module: ModuleType) -> dict[str, Any]:
-        """Execute what was compiled in this place, and return the names of a class that it binds.
+    def _run_in_module(self, code: CodeType, namespace: dict[str, Any]) -> None:
+        """Execute statements of the module, whose names are bound at once."""
+        before = dict(namespace)
+        self.undo.add(lambda: _restore(namespace, before))
+        if "__annotations__" in namespace:
+            namespace["__annotations__"] = dict(namespace["__annotations__"])
+        exec(code, namespace)
+        # This is the function for all annotations of the module (3.14).
+        if namespace.get("__annotate__") is not before.get("__annotate__"):
+            namespace["__annotate__"] = before.get("__annotate__")
 
-        Those of a module are bound at once, since functions that are called see them there.
-        """
-        namespace = vars(module)
-        if not isinstance(self.owner, type):
-            before = dict(namespace)
-            self.undo.add(lambda: _restore(namespace, before))
-            if "__annotations__" in namespace:
-                namespace["__annotations__"] = dict(namespace["__annotations__"])
-            exec(code, namespace)
-            # This is the function for all annotations of the module (3.14).
-            if namespace.get("__annotate__") is not before.get("__annotate__"):
-                namespace["__annotate__"] = before.get("__annotate__")
-            return {}
-        names = Names(vars(self.owner))
-        exec(self.place.body(code), namespace, names)
+    def results(self, code: CodeType, module: ModuleType) -> dict[str, Any]:
+        """Execute what was compiled in this place, and return what it would bind."""
+        names = Names(vars(self.owner) if isinstance(self.owner, type) else {})
+        exec(self.place.body(code), vars(module), names)
         bound = names.bound
         cell = bound.pop("__classcell__", None)
         if cell is not None:

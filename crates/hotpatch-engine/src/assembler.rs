@@ -160,9 +160,8 @@ impl Assembler {
         self.emit(Op::UNARY_INVERT, 0)
     }
 
-    /// Jumps over so many units unless None is on the stack, which it takes off.
-    ///
-    /// What else is there stays where [`KEEPS`] says so.
+    /// Jumps over so many units unless None is on the stack. Takes that off; anything else stays if [`KEEPS`]
+    /// is true, and goes too otherwise.
     pub(crate) fn jump_over(&mut self, units: usize) -> PyResult<()> {
         if cfg!(Py_3_12) {
             return self.emit(Op::POP_JUMP_IF_NOT_NONE, units);

@@ -184,8 +184,8 @@ mod _native {
 
     /// Move code objects by so many lines, as if their text stood there.
     ///
-    /// Frames that run follow. Raises `TypeError` for what is no code object, and `ValueError` if a line would have no number.
-    /// Nothing has changed then.
+    /// Frames that run follow. Raises `TypeError` for what is no code object, and `ValueError` if a
+    /// line would have no number. Nothing has changed then.
     #[pyfunction]
     #[pyo3(signature = (codes, lines, /))]
     #[expect(clippy::needless_pass_by_value, reason = "what PyO3 makes of the argument")]

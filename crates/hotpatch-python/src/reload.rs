@@ -1,9 +1,8 @@
 //! What `hotpatch_reload` finds, for Python.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
-use hotpatch_reload::{Digest, Kind, Placed};
+use hotpatch_reload::{Kind, Placed};
 use pyo3::exceptions::PySyntaxError;
 use pyo3::prelude::*;
 
@@ -126,14 +125,14 @@ impl Statement {
             Kind::Function(it) => {
                 (this.kind, this.name) = ("function", Some(it.name.clone()));
                 this.undecorated = outline.undecorated(statement);
-                this.decorators = number(it.decorators);
+                this.decorators = it.decorators.number();
                 let defaults = it.defaults.iter();
-                this.defaults = defaults.map(|(name, it)| (name.clone(), number(*it))).collect();
-                this.annotations = number(it.annotations);
+                this.defaults = defaults.map(|(name, it)| (name.clone(), it.number())).collect();
+                this.annotations = it.annotations.number();
             }
             Kind::Class(it) => {
                 (this.kind, this.name) = ("class", Some(it.name.clone()));
-                (this.decorators, this.header) = (number(it.decorators), number(it.header));
+                (this.decorators, this.header) = (it.decorators.number(), it.header.number());
                 if let Some(range) = &it.type_params {
                     outline.text()[range.clone()].clone_into(&mut this.type_params);
                 }
@@ -143,10 +142,4 @@ impl Statement {
         }
         this
     }
-}
-
-fn number(digest: Digest) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    digest.hash(&mut hasher);
-    hasher.finish()
 }

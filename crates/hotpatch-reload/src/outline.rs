@@ -20,6 +20,14 @@ use crate::error::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Digest(u64);
 
+impl Digest {
+    /// As a number.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// The statements of a source text.
 #[derive(Clone, Debug)]
 pub struct Outline {

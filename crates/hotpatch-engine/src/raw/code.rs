@@ -85,10 +85,10 @@ pub(crate) fn move_lines(codes: &[Bound<'_, PyAny>], lines: c_int) -> PyResult<(
     Ok(())
 }
 
-/// How many references to a code object there are.
-pub(crate) fn references(code: &Bound<'_, PyAny>) -> usize {
+/// How many references to an object there are.
+pub(crate) fn references<T>(object: &Bound<'_, T>) -> usize {
     // SAFETY: a live object, and this thread is attached.
-    let references = unsafe { ffi::Py_REFCNT(code.as_ptr()) };
+    let references = unsafe { ffi::Py_REFCNT(object.as_ptr()) };
     references.unsigned_abs()
 }
 

@@ -76,6 +76,7 @@ unsafe extern "C" fn free(extra: *mut c_void) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::code::references;
     use super::*;
 
     fn code<'py>(py: Python<'py>, text: &std::ffi::CStr) -> Bound<'py, PyAny> {
@@ -88,10 +89,6 @@ mod tests {
             let (one, two) = (code(py, c"lambda: 1"), code(py, c"lambda: 2"));
             Extra::of(&one).unwrap().keep_grafted(&two);
             assert!(Extra::of(&two).unwrap().take_grafted(py).is_none());
-            let references = |code: &Bound<'_, PyAny>| {
-                // SAFETY: a live object, and this thread is attached.
-                unsafe { ffi::Py_REFCNT(code.as_ptr()) }
-            };
             let before = references(&two);
             assert!(Extra::of(&one).unwrap().take_grafted(py).unwrap().is(&two));
             assert!(Extra::of(&one).unwrap().take_grafted(py).is_none());

@@ -12,6 +12,7 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyWeakrefMethods, PyWeakrefReference};
 
+use super::code::references;
 use super::function::Function;
 use crate::scope::Where;
 use crate::site::Site as _;
@@ -120,12 +121,6 @@ impl<'py> Switch<'py> {
 
 fn constants_of<'py>(code: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyTuple>> {
     Ok(code.getattr(intern!(code.py(), "co_consts"))?.cast_into()?)
-}
-
-/// How many there are.
-fn references<T>(object: &Bound<'_, T>) -> isize {
-    // SAFETY: a live object, and this thread is attached.
-    unsafe { ffi::Py_REFCNT(object.as_ptr()) }
 }
 
 /// Where an instance has its state.
