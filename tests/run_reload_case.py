@@ -32,7 +32,7 @@ def main() -> None:
         shutil.copy(case / "before.py", file)
         sys.path.insert(0, folder)
         module = importlib.import_module("subject")
-        hotpatch.reload(module)
+        assert str(hotpatch.reload(module)) == "nothing changed"
         check = load(case / "holds.py").check(module)
         next(check)
         for name in ("after.py", "after2.py"):

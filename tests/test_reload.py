@@ -4,52 +4,18 @@ What becomes of each edit is in `reload_cases`.
 """
 
 import gc
-import importlib
 import subprocess
 import sys
 import threading
 import traceback
 import weakref
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hotpatch import ReloadError, hotpatch, patches, reload
+from reload_folder import Folder
 
 pytestmark = pytest.mark.usefixtures("all_are_undone")
-
-
-class Folder:
-    """Makes modules, and edits them."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.names: list[str] = []
-
-    def edit(self, name: str, text: str) -> Path:
-        file = self.path / f"{name}.py"
-        file.write_text(text, encoding="utf-8")
-        return file
-
-    def make(self, name: str, text: str, *, is_known: bool = True) -> Any:
-        self.edit(name, text)
-        self.names.append(name)
-        importlib.invalidate_caches()
-        module = importlib.import_module(name)
-        if is_known:
-            assert str(reload(module)) == "nothing changed"
-        return module
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Folder]:
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    folder = Folder(tmp_path)
-    yield folder
-    for name in folder.names:
-        sys.modules.pop(name, None)
 
 
 def test_a_module_can_be_named_by_its_file_or_folder(folder: Folder) -> None:
@@ -82,7 +48,7 @@ def test_what_has_no_source_file_is_refused() -> None:
         reload(sys)
     with pytest.raises(ValueError, match=r"no module that is imported comes from .*; import it"):
         reload("/no/such/file.py")
-    with pytest.raises(ValueError, match="needs something to reload"):
+    with pytest.raises(ValueError, match="nothing is watched; pass modules"):
         reload()
 
 

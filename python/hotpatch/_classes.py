@@ -47,7 +47,7 @@ def annotate(new: Statement, scope: Scope, inner: Scope, module: ModuleType) -> 
     owner: Any = inner.owner
     if hasattr(owner, "__annotate__"):
         before = owner.__annotate__
-        scope.undo.add(lambda: setattr(owner, "__annotate__", before))
+        scope.undo.add(setattr, owner, "__annotate__", before)
         owner.__annotate__ = function
     elif vars(owner).get("__annotations__") is not None or kept:
         inner.set("__annotations__", names["__annotations__"])
@@ -79,7 +79,7 @@ def set_bases(
         owner.__bases__ = resolve_bases(tuple(values)) or (object,)
     except TypeError as error:
         raise NotAppliedError(f"its bases cannot change: {error}") from error
-    scope.undo.add(lambda: setattr(owner, "__bases__", bases))
+    scope.undo.add(setattr, owner, "__bases__", bases)
     if "__orig_bases__" in vars(owner):
         inner.set("__orig_bases__", tuple(values))
 

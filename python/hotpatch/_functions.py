@@ -102,7 +102,7 @@ class Bodies:
         pairs = [*pairs]
         before = [(function, _native.below(function)) for function, _ in pairs]
         _native.rebase(pairs)
-        self._undo.add(lambda: _native.rebase(before))
+        self._undo.add(_native.rebase, before)
         for (function, source), (_, base) in zip(pairs, before, strict=True):
             old, new = doc_of(base.__code__), doc_of(source.__code__)
             if function.__doc__ == old != new:
@@ -111,7 +111,7 @@ class Bodies:
     def set(self, function: FunctionType, name: str, value: object) -> None:
         """Set an attribute of a function."""
         before = getattr(function, name)
-        self._undo.add(lambda: setattr(function, name, before))
+        self._undo.add(setattr, function, name, before)
         setattr(function, name, value)
 
 

@@ -355,6 +355,13 @@ class Outline:
     def text(self) -> str:
         """The source text."""
 
+    @property
+    def imports(self) -> list[tuple[str, list[tuple[str, str]]]]:
+        """What is imported into the scope of the module.
+
+        Names of modules, each with the names that are taken from it and what they are called here.
+        """
+
     def steps(self, new: Outline, /) -> list[Step]:
         """What became of the statements of this text in another, in the order of that."""
 
@@ -409,6 +416,14 @@ class Statement:
         """The names that it binds in its scope."""
 
     @property
+    def derived(self) -> list[tuple[str, str, list[str]]]:
+        """The values that it computes of other names.
+
+        Each is the name that is bound to it, or the parameter whose default it is, the expression,
+        and the names that it reads.
+        """
+
+    @property
     def blocks(self) -> list[tuple[int, str, int]]:
         """The blocks that it is in, from the outermost: line, keyword and number of the suite."""
 
@@ -435,6 +450,9 @@ class Statement:
     @property
     def type_params(self) -> str:
         """The type parameters of a class as they are written, with their brackets."""
+
+def check_lock(target: object, /) -> None:
+    """Do nothing if `target` may be changed. Raises `PatchError` after `lock()`."""
 
 def rebase(pairs: list[tuple[FunctionType, FunctionType]], /) -> None:
     """Give functions the bodies of others, below their patches and all at once.

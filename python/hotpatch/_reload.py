@@ -9,11 +9,10 @@ import time
 from collections.abc import Iterator
 from types import ModuleType
 
-from hotpatch._native import Outline
-from hotpatch._report import Reload, Report, bring_into_order
-from hotpatch._scope import Undo
-from hotpatch._sources import Source, file_of, read, show, source_of
-from hotpatch._update import Update
+from hotpatch._report import Reload
+from hotpatch._sources import file_of
+from hotpatch._tracked import watched
+from hotpatch._transaction import Transaction
 
 # One update at a time, and none in another.
 _lock = _thread.allocate_lock()
@@ -33,20 +32,21 @@ def reload(*modules: ModuleType | str | os.PathLike[str]) -> Reload:
     """Apply what differs between the files of modules and what runs, all at once.
 
     Each of `modules` is a module, or the path of the file of one that is imported, or of a folder
-    that such files are in.
+    that such files are in; without any, all modules that are watched are meant (see `watch`).
 
     Functions and classes stay the objects that they are, and keep what they hold. Statements that
     are new or were changed run once, in their order; all others do not run again.
 
     Raises `ReloadError` if a text does not compile or a statement raises: nothing has changed then.
     Raises `ValueError` for a module that was not made from a source file, and for a path that no
-    module that is imported comes from.
+    module that is imported comes from, and if none is given while nothing is watched.
     """
-    if not modules:
-        raise ValueError(
-            "reload() needs something to reload; pass modules, or paths of their files"
-        )
-    chosen = {id(module): module for it in modules for module in _modules(it)}
+    if modules:
+        chosen = {id(module): module for it in modules for module in _modules(it)}
+    elif watched:
+        chosen = {id(module): module for it in watched for module in it.modules()}
+    else:
+        raise ValueError("nothing is watched; pass modules, or paths of their files")
     global _owner
     if _owner == _thread.get_ident():
         raise RuntimeError("a module that is being reloaded cannot reload; call it later")
@@ -59,38 +59,18 @@ def reload(*modules: ModuleType | str | os.PathLike[str]) -> Reload:
 
 
 def _reload(modules: list[ModuleType]) -> Reload:
+    for module in modules:
+        file_of(module)  # or this fails
     start = time.perf_counter()
-    result, undo = Reload(), Undo()
-    sources = [(module, source_of(module)) for module in modules]
-    updates: list[tuple[Update, Source, str]] = []
+    result = Reload()
     try:
-        for module, source in sources:
-            text = read(file_of(module))
-            if source.outline is None or text != source.outline.text:
-                sys.audit("hotpatch.reload", module, source.file)
-                report = Report(result, source.file)
-                update = Update(module, source, Outline(text), report, undo)
-                updates.append((update, source, text))
-        for update, _, _ in updates:
-            update.carry_out()
+        Transaction(result).apply(modules)
     except Exception as error:
-        undo.roll_back()
         result.errors.append(error)
         raise ReloadError(result) from error
-    except BaseException:
-        undo.roll_back()
-        raise
-    else:
-        for update, source, text in updates:
-            update.commit()
-            show(source.file, text)
-        return result
     finally:
-        bring_into_order(result, [source.file for _, source in sources])
         result.duration = time.perf_counter() - start
-        undo.forget()
-        for update, _, _ in updates:
-            update.release()
+    return result
 
 
 def _modules(given: ModuleType | str | os.PathLike[str]) -> Iterator[ModuleType]:

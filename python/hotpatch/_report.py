@@ -36,6 +36,8 @@ class Reload:
     """
 
     def __init__(self) -> None:
+        # The files whose text is another.
+        self.files: list[str] = []
         # What is other than before.
         self.changes: list[Change] = []
         # Functions that go on as before, since they lack a variable that the new text captures.
@@ -83,4 +85,10 @@ class Report:
     def keep(self, qualname: str, line: int, count: int) -> None:
         """Take down functions that keep their code."""
         why = f"{count} live, made before it captured another variable"
+        self._reload.stale.append(Change("stale", qualname, self._file, line, why))
+
+    def keep_holders(self, qualname: str, line: int, count: int) -> None:
+        """Take down that objects hold what something was before."""
+        holders = "1 object holds" if count == 1 else f"{count} objects hold"
+        why = f"{holders} what it was, such as a list or an instance"
         self._reload.stale.append(Change("stale", qualname, self._file, line, why))

@@ -28,16 +28,28 @@ class Undo:
     """What takes back the changes that were made, the last first."""
 
     def __init__(self) -> None:
-        self._steps: list[Callable[[], object]] = []
+        # Functions, each with its arguments: closures would hide what they hold.
+        self._steps: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
 
-    def add(self, step: Callable[[], object]) -> None:
-        """Take note of what takes back a change that is made now."""
-        self._steps.append(step)
+    def add(self, step: Callable[..., object], *arguments: Any) -> None:
+        """Take note of a call that takes back a change which is made now."""
+        self._steps.append((step, arguments))
 
     def roll_back(self) -> None:
         """Take everything back."""
         while self._steps:
-            self._steps.pop()()
+            step, arguments = self._steps.pop()
+            step(*arguments)
+
+    def holders(self) -> set[int]:
+        """Return the addresses of the objects in which this keeps what was there before."""
+        found, left = set[int](), list[object](self._steps)
+        while left:
+            it = left.pop()
+            if isinstance(it, (tuple, list)):
+                found.add(id(it))
+                left += it
+        return found
 
     def forget(self) -> None:
         """Let everything be as it is."""
@@ -63,7 +75,7 @@ class Scope:
     def set(self, name: str, value: object) -> None:
         """Bind a name."""
         before = self.get(name)
-        self.undo.add(lambda: self._put(name, before))
+        self.undo.add(self._put, name, before)
         self._put(name, value)
 
     def delete(self, name: str) -> None:
@@ -94,10 +106,18 @@ class Scope:
     def _run_in_module(self, code: CodeType, namespace: dict[str, Any]) -> None:
         """Execute statements of the module, whose names are bound at once."""
         before = dict(namespace)
-        self.undo.add(lambda: _restore(namespace, before))
         if "__annotations__" in namespace:
             namespace["__annotations__"] = dict(namespace["__annotations__"])
-        exec(code, namespace)
+        try:
+            exec(code, namespace)
+        finally:
+            # Only what is other now: meanwhile threads go on, and what they bind is theirs.
+            others = [
+                (name, before.get(name, MISSING))
+                for name in {**before, **namespace}
+                if before.get(name, MISSING) is not namespace.get(name, MISSING)
+            ]
+            self.undo.add(_restore, namespace, others)
         # This is the function for all annotations of the module (3.14).
         if namespace.get("__annotate__") is not before.get("__annotate__"):
             namespace["__annotate__"] = before.get("__annotate__")
@@ -129,7 +149,9 @@ class Names(dict[str, object]):
         self.bound[name] = value
 
 
-def _restore(namespace: dict[str, Any], before: dict[str, Any]) -> None:
-    for name in [name for name in namespace if name not in before]:
-        del namespace[name]
-    namespace.update(before)
+def _restore(namespace: dict[str, Any], before: list[tuple[str, Any]]) -> None:
+    for name, value in before:
+        if value is not MISSING:
+            namespace[name] = value
+        else:
+            namespace.pop(name, None)

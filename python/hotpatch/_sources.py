@@ -10,8 +10,13 @@ from types import CodeType, ModuleType
 from weakref import WeakKeyDictionary, ref
 
 from hotpatch import _native
+from hotpatch._functions import code_of, functions_of
 from hotpatch._native import Outline
 from hotpatch._units import codes_in, is_equal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Source:
@@ -22,6 +27,8 @@ class Source:
         # None if nobody knows the text.
         self.outline = outline
         self._codes = [ref(code) for code in codes]
+        # Functions that were deleted, by their qualified names, as long as somebody has them.
+        self.deleted: dict[str, ref[Any]] = {}
 
     def codes(self) -> list[CodeType]:
         """Return the code objects of the file that are still there."""
@@ -34,8 +41,36 @@ class Source:
         unique = {id(code): code for code in (*self.codes(), *codes)}
         self._codes = [ref(code) for code in unique.values()]
 
+    def leave_out(self, codes: list[CodeType]) -> None:
+        """Forget about code objects whose text is gone."""
+        gone = set(map(id, codes))
+        self._codes = [ref(code) for code in self.codes() if id(code) not in gone]
+
+
+class Note:
+    """What a module was made of, taken down when it was about to be executed."""
+
+    def __init__(self, file: str, content: bytes, code: CodeType) -> None:
+        self.file = file
+        self.content = content
+        self._codes = [ref(it) for it in codes_in(code)]
+
+    def codes(self) -> list[CodeType]:
+        """Return the code objects that came of the text and are still there."""
+        return [code for it in self._codes if (code := it()) is not None]
+
 
 _known: WeakKeyDictionary[ModuleType, Source] = WeakKeyDictionary()
+# By the names of modules. There can be more than one: not all code that is made is executed.
+_notes: dict[str, list[Note]] = {}
+# By file, what was there when somebody first looked, of modules that had been imported before.
+_seen: dict[str, bytes] = {}
+
+
+def take_note(name: str, file: str, content: bytes, code: CodeType) -> None:
+    """Remember of what a module is made that is about to be executed."""
+    notes = [it for it in _notes.get(name, ()) if it.codes()]
+    _notes[name] = [*notes, Note(file, content, code)]
 
 
 def source_of(module: ModuleType) -> Source:
@@ -43,10 +78,29 @@ def source_of(module: ModuleType) -> Source:
 
     Raises `ValueError` if it has no source file.
     """
-    known = _known.get(module)
-    if known is None:
-        known = _known[module] = _find(module)
-    return known
+    file = file_of(module)
+    for note in reversed(_notes.pop(_name_of(module), ())):
+        if note.file == file and _is_made_of_note(module, note):
+            with suppress(SyntaxError):
+                outline = Outline(decode(note.content, file))
+                _known[module] = Source(file, outline, note.codes())
+                break
+    if module not in _known:
+        _known[module] = _find(module)
+    return _known[module]
+
+
+def is_known(module: ModuleType) -> bool:
+    """Return whether it is known what a module was made of."""
+    return module in _known or _name_of(module) in _notes
+
+
+def look(module: ModuleType) -> None:
+    """Remember the text of a module as it is now, if nobody knows yet what it was made of."""
+    if not is_known(module):
+        file = file_of(module)
+        with suppress(OSError):
+            _seen.setdefault(file, content_of(file))
 
 
 def file_of(module: ModuleType) -> str:
@@ -62,21 +116,33 @@ def file_of(module: ModuleType) -> str:
     return file
 
 
+def content_of(file: str) -> bytes:
+    """Return what is in a file. Raises `OSError`."""
+    with open(file, "rb") as stream:
+        return stream.read()
+
+
 def read(file: str) -> str:
     """Return the text of a source file as the importer reads it.
 
     Raises `OSError`, and `SyntaxError` for bytes that are no text.
     """
-    with open(file, "rb") as stream:
-        content = stream.read()
+    return decode(content_of(file), file)
+
+
+def decode(content: bytes, file: str) -> str:
+    """Return what the content of a source file says.
+
+    Raises `SyntaxError` for bytes that are no text.
+    """
     try:
         return decode_source(content)
     except UnicodeDecodeError as error:
         raise SyntaxError(f"{os.path.basename(file)} is no text: {error}") from error
 
 
-def show(file: str, text: str) -> None:
-    """Let tracebacks show the lines of a text that a file has now."""
+def show(file: str) -> None:
+    """Let tracebacks show the lines that a file has now."""
     linecache.cache.pop(file, None)
     linecache.checkcache(file)
 
@@ -103,7 +169,12 @@ def code_file(module: ModuleType, file: str) -> str:
     """Return the file that the code of a module names, which is another if it was moved."""
     for value in list(vars(module).values()):
         code = getattr(value, "__code__", None)
-        if isinstance(code, CodeType) and getattr(value, "__module__", None) == module.__name__:
+        # What a decorator made says that it is of this module, and its code comes from another.
+        if (
+            isinstance(code, CodeType)
+            and getattr(value, "__module__", None) == module.__name__
+            and os.path.basename(code.co_filename) == os.path.basename(file)
+        ):
             return code.co_filename
     return file
 
@@ -111,11 +182,27 @@ def code_file(module: ModuleType, file: str) -> str:
 def _candidates(file: str) -> list[str]:
     texts = []
     with suppress(OSError, SyntaxError):
-        texts.append(read(file))
+        texts.append(decode(_seen[file], file) if file in _seen else read(file))
     entry = linecache.cache.get(file)
     if entry is not None and len(entry) == 4:
         texts.append("".join(entry[2]))
     return texts
+
+
+def _name_of(module: ModuleType) -> str:
+    """Return the name under which the importer knows a module."""
+    spec = getattr(module, "__spec__", None)
+    return spec.name if spec is not None else module.__name__
+
+
+def _is_made_of_note(module: ModuleType, note: Note) -> bool:
+    """Return whether what was noted was executed, and in this module."""
+    codes = {id(code) for code in note.codes()}
+    for function in functions_of(module):
+        code = code_of(function)
+        if code.co_filename == note.file or id(code) in codes:
+            return id(code) in codes
+    return True  # it has no functions
 
 
 def _is_made_of(codes: list[CodeType], tree: CodeType) -> bool:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from types import CodeType, FunctionType, ModuleType
+from weakref import ref
 
-from hotpatch import _blocks, _native, _unknown
+from hotpatch import _blocks, _holders, _native, _removal, _unknown
 from hotpatch._blocks import NotAppliedError
 from hotpatch._classes import annotate, is_annotated, set_bases
+from hotpatch._following import Followed, Following
 from hotpatch._functions import (
     Bodies,
     code_of,
@@ -36,14 +39,21 @@ class Update:
     """What one edit changes in one module. Making it changes nothing."""
 
     def __init__(
-        self, module: ModuleType, source: Source, new: Outline, report: Report, undo: Undo
+        self,
+        module: ModuleType,
+        source: Source,
+        new: Outline,
+        report: Report,
+        undo: Undo,
+        followed: list[Followed],
     ) -> None:
-        self._module = module
-        self._source = source
+        self.module = module
+        self.source = source
         self._new = new
         self._report = report
         self._undo = undo
         self._bodies = Bodies(undo)
+        self._following = Following(module, followed, self._bodies, report)
         # The code objects of the file, and the first line of each, by that.
         self._codes = sorted(source.codes(), key=lambda code: code.co_firstlineno)
         self._lines = [code.co_firstlineno for code in self._codes]
@@ -53,9 +63,15 @@ class Update:
         self._owners: dict[int, type] = {}
         # Code that is new, with what is in it.
         self._made: list[CodeType] = []
+        # Code of what was deleted, and that itself, by its qualified name.
+        self._gone: list[CodeType] = []
+        self._deleted: dict[str, ref[Any]] = {}
         # Code objects that move, by how many lines; and those that need not or must not.
         self._moves: dict[int, list[CodeType]] = {}
         self._is_placed: set[int] = set()
+        self._is_kept: set[int] = set()
+        # Classes in which something changed.
+        self.classes: list[type] = []
         # What is to be executed, in the order of the text.
         self._actions: list[Callable[[], None]] = []
         if source.outline is None:
@@ -68,9 +84,23 @@ class Update:
             place = Place(source.file, _flags(steps))
         self._plan(steps, Scope(module, place, undo))
 
+    @property
+    def rebound(self) -> set[str]:
+        """The names of the module that may get another value."""
+        return self._following.rebound
+
+    def edited(self) -> list[tuple[FunctionType, FunctionType]]:
+        """Return the functions that get new code, each with one that has it."""
+        become = {id(old): new for old, new in self._pairs}
+        # The pairs have each code object, and so has the list of those of the file.
+        codes = [old for old, _ in self._pairs]
+        functions = with_codes(codes, self.module, self._named, 2)
+        return self._with_code(
+            [(function, become[id(code_of(function))]) for function in functions]
+        )
+
     def carry_out(self) -> None:
-        """Change what runs. After an exception, what was done is to be undone."""
-        self._swap()
+        """Change everything else. After an exception, what was done is to be undone."""
         for lines, codes in self._moves.items():
             self._move_by(codes, lines)
         for action in self._actions:
@@ -78,12 +108,14 @@ class Update:
 
     def commit(self) -> None:
         """Remember what the module is made of now. Afterwards there is nothing to take back."""
-        self._source.outline = self._new
-        self._source.add([code for made in self._made for code in codes_in(made)])
+        self.source.outline = self._new
+        self.source.deleted.update(self._deleted)
+        self.source.leave_out(self._gone)
+        self.source.add([code for made in self._made for code in codes_in(made)])
 
     def release(self) -> None:
         """Let go of everything, so that old code need not wait for the garbage collector."""
-        for kept in (self._actions, self._codes, self._pairs, self._made, self._named):
+        for kept in (self._actions, self._codes, self._pairs, self._made, self._named, self._gone):
             kept.clear()
         self._moves.clear()
 
@@ -101,8 +133,11 @@ class Update:
             for step in steps
             if step.new is not None and step.new.kind in _BLOCKS
         }
+        changing = self._following.changing(steps, scope)
         for step in steps:
             old, new = step.old, step.new
+            if old is not None and new is not None:
+                self._actions += self._following.actions(old, new, scope, changing)
             if new is None:
                 assert old is not None
                 if not (old.is_main or (old.kind in _BLOCKS and old.lines[0] in around)):
@@ -136,10 +171,13 @@ class Update:
         assert new.name is not None
         owner = scope.get(new.name)
         title = scope.qualname(new.name)
+        is_edited = any(step.fate not in ("same", "moved", "rewritten") for step in inner)
         if not isinstance(owner, type):
-            if any(step.fate not in ("same", "moved", "rewritten") for step in inner):
+            if is_edited:
                 self._report.leave_out(title, new, "its name is no class now")
             return
+        if is_edited:
+            self.classes.append(owner)
         if old.decorators != new.decorators:
             self._report.leave_out(title, new, "its decorators changed")
         inside = Scope(owner, scope.place.inside(new), self._undo)
@@ -152,7 +190,7 @@ class Update:
             self._report.leave_out(title, new, why)
         self._plan(inner, inside)
         if any(is_annotated(it, inside) for it in statements):
-            self._actions.append(lambda: annotate(new, scope, inside, self._module))
+            self._actions.append(lambda: annotate(new, scope, inside, self.module))
 
     def _plan_function(self, fate: str, old: Statement, new: Statement, scope: Scope) -> None:
         assert old.name is not None
@@ -161,7 +199,7 @@ class Update:
         code = child(scope.place.body(tree), new.name)
         self._made.append(code)
         is_declared_anew = old.annotations != new.annotations or old.defaults != new.defaults
-        lives = []
+        lives, places = [], dict[tuple[str, int], CodeType]()
         self._named += functions_in(scope.get(old.name))
         for live in [*self._live(old)]:
             if (live.co_name, live.co_firstlineno) == (old.name, old.lines[0]):
@@ -170,8 +208,15 @@ class Update:
                 pairs = [*matched(live, code)]
                 # It gets its code together with what is evaluated.
                 self._pairs += pairs[1:] if is_declared_anew else pairs
+                places.update({(it.co_name, it.co_firstlineno): after for it, after in pairs})
                 if isinstance(scope.owner, type):
                     self._owners[id(live)] = scope.owner
+        # Code that stayed when this was edited before is of functions that lacked a variable.
+        for kept in [*self._live(old)]:
+            after = places.get((kept.co_name, kept.co_firstlineno))
+            if after is not None:
+                self._is_placed.update(map(id, codes_in(kept)))
+                self._pairs += matched(kept, after)
         if fate == "rewritten":
             return
         names = old.name, new.name
@@ -183,7 +228,7 @@ class Update:
         if fate == "renamed":
             self._actions.append(lambda: self._rename(*names, scope))
         if old.decorators != new.decorators:
-            self._actions.append(lambda: self._decorate(names[1], tree, scope))
+            self._actions.append(lambda: self._decorate(new, tree, scope))
         elif is_declared_anew:
             self._actions.append(lambda: self._declare(old, new, code, lives, scope))
 
@@ -203,7 +248,7 @@ class Update:
         assert new.name is not None
         title = scope.qualname(new.name)
         try:
-            set_bases(old, new, scope, inside, self._module)
+            set_bases(old, new, scope, inside, self.module)
         except NotAppliedError as error:
             self._report.leave_out(title, new, str(error))
         else:
@@ -220,7 +265,7 @@ class Update:
         """Execute a statement that was not there, if its blocks are such that it would run."""
         try:
             if outermost is not None:
-                tree = _blocks.compiled(new, outermost, scope.place, scope.names(self._module))
+                tree = _blocks.compiled(new, outermost, scope.place, scope.names(self.module))
             elif new.blocks:
                 raise NotAppliedError("what is in such a block is not run again")
         except NotAppliedError as error:
@@ -230,44 +275,45 @@ class Update:
                 is_definition = new.kind in ("function", "class")
                 self._report.add("added" if is_definition else "ran", title, new)
                 self._run(tree, scope)
+                if is_definition:
+                    self._revive(new, scope)
+
+    def _revive(self, new: Statement, scope: Scope) -> None:
+        """Let a function that was deleted before, and is there again, be the object that it was."""
+        assert new.name is not None
+        before = self.source.deleted.get(scope.qualname(new.name), lambda: None)()
+        after = scope.get(new.name)
+        if isinstance(before, FunctionType) and isinstance(after, FunctionType):
+            self._continue(before, after, new.name, scope)
 
     def _plan_removal(self, old: Statement, scope: Scope, bound: set[str]) -> None:
-        codes = {id(code) for code in self._live(old)}
+        codes = [*self._live(old)]
+        self._gone += codes
 
         def remove(name: str) -> None:
             value = scope.get(name)
-            functions = [*functions_in(value)] if old.kind == "function" else []
-            # Somebody else may have bound it.
-            is_its_own = not functions or any(id(code_of(it)) in codes for it in functions)
-            if value is not MISSING and is_its_own:
-                self._report.add("deleted", scope.qualname(name), old)
+            if value is not MISSING and _removal.is_bound_by(old, value, codes, scope, name):
+                title = scope.qualname(name)
+                self._report.add("deleted", title, old)
                 scope.delete(name)
+                if old.kind in ("function", "class"):
+                    with suppress(TypeError):  # there are no weak references to it
+                        self._deleted[title] = ref(value)
 
         for name in old.binds:
-            if name not in bound and not self._is_written(name, scope):
+            if name not in bound and not _removal.is_written(name, scope, self._codes):
                 self._actions.append(lambda name=name: remove(name))  # type: ignore[misc]
 
-    def _is_written(self, name: str, scope: Scope) -> bool:
-        """Return whether a function binds a name of the module, with `global`."""
-        return isinstance(scope.owner, ModuleType) and any(
-            name in code.co_names and name in _names_written(code) for code in self._codes
-        )
-
-    def _swap(self) -> None:
-        """Give all functions that are edited their new code."""
-        become = {id(old): new for old, new in self._pairs}
-        # The pairs have each code object, and so has the list of those of the file.
-        codes = [old for old, _ in self._pairs]
-        functions = with_codes(codes, self._module, self._named, 2)
-        self._give([(function, become[id(code_of(function))]) for function in functions])
-
-    def _give(
+    def _with_code(
         self,
         functions: list[tuple[FunctionType, CodeType]],
         defaults: Callable[[FunctionType], dict[str, Any]] | None = None,
         annotated: FunctionType | None = None,
-    ) -> None:
-        """Give functions other code, and what else has changed; or leave them as they are."""
+    ) -> list[tuple[FunctionType, FunctionType]]:
+        """Return functions each with one that has its new code, and what else has changed.
+
+        Those that cannot get it are reported.
+        """
         pairs, stale = [], dict[int, list[FunctionType]]()
         for function, code in functions:
             base = _native.below(function)
@@ -275,21 +321,28 @@ class Update:
             source = with_code(base, code, owner, defaults and defaults(base))
             if source is None:
                 stale.setdefault(code.co_firstlineno, []).append(function)
+                self._keep_place(base.__code__, code.co_firstlineno)
             else:
                 if annotated is not None:
                     take_annotations(source, annotated)
                 pairs.append((function, source))
-        self._bodies.give(pairs)
         for line, kept in stale.items():
             self._report.keep(kept[0].__qualname__, line, len(kept))
+        return pairs
+
+    def _keep_place(self, code: CodeType, line: int) -> None:
+        """Let code that stays be found where its text is now."""
+        codes = [it for it in codes_in(code) if id(it) not in self._is_kept]
+        self._is_kept.update(map(id, codes))
+        self._move_by(codes, line - code.co_firstlineno)
 
     def _move_by(self, codes: list[CodeType], lines: int) -> None:
         _native.move_lines(codes, lines)
-        self._undo.add(lambda: _native.move_lines(codes, -lines))
+        self._undo.add(_native.move_lines, codes, -lines)
 
     def _run(self, tree: CodeType, scope: Scope) -> None:
         self._made.append(tree)
-        scope.run(tree, self._module)
+        scope.run(tree, self.module)
 
     def _rename(self, old: str, new: str, scope: Scope) -> None:
         value = scope.get(old)
@@ -301,19 +354,28 @@ class Update:
                 self._bodies.set(function, "__name__", new)
                 self._bodies.set(function, "__qualname__", scope.qualname(new))
 
-    def _decorate(self, name: str, tree: CodeType, scope: Scope) -> None:
+    def _decorate(self, new: Statement, tree: CodeType, scope: Scope) -> None:
         """Execute a definition whose decorators changed. A function stays the object that it is."""
-        before = scope.get(name)
+        assert new.name is not None
+        before = scope.get(new.name)
         self._run(tree, scope)
-        after = scope.get(name)
+        after = scope.get(new.name)
         if isinstance(before, FunctionType) and isinstance(after, FunctionType):
-            self._bodies.give([(before, after)])
-            for attribute in ("__name__", "__qualname__", "__doc__"):
-                self._bodies.set(before, attribute, getattr(after, attribute))
-            self._undo.add(_dict_restorer(before))
-            vars(before).pop("__wrapped__", None)
-            vars(before).update(vars(after))
-            scope.set(name, before)
+            self._continue(before, after, new.name, scope)
+        elif before is not MISSING and before is not after:
+            count = _holders.replace(before, after, self._undo, self._named)
+            if count:
+                self._report.keep_holders(scope.qualname(new.name), new.lines[0], count)
+
+    def _continue(self, before: FunctionType, after: FunctionType, name: str, scope: Scope) -> None:
+        """Let a function be what another is, and have its name."""
+        self._bodies.give([(before, after)])
+        for attribute in ("__name__", "__qualname__", "__doc__"):
+            self._bodies.set(before, attribute, getattr(after, attribute))
+        self._undo.add(_restore_attributes, before, dict(vars(before)))
+        vars(before).pop("__wrapped__", None)
+        vars(before).update(vars(after))
+        scope.set(name, before)
 
     def _declare(
         self, old: Statement, new: Statement, code: CodeType, lives: list[CodeType], scope: Scope
@@ -331,16 +393,17 @@ class Update:
             return {name: (known if is_kept[name] else values)[name] for name in values}
 
         # The list of all code objects of the file has each of these.
-        functions = with_codes(lives, self._module, self._named, 1)
+        functions = with_codes(lives, self.module, self._named, 1)
         annotated = fresh if old.annotations != new.annotations else None
-        self._give([(function, code) for function in functions], defaults, annotated)
+        pairs = self._with_code([(function, code) for function in functions], defaults, annotated)
+        self._bodies.give(pairs)
 
     def _undecorated(self, new: Statement, scope: Scope) -> FunctionType:
         """Execute a definition without its decorators, and return the function."""
         assert new.name is not None
         tree = scope.place.compile(new, new.undecorated)
         # Nobody else sees it under its name.
-        function = scope.results(tree, self._module)[new.name]
+        function = scope.results(tree, self.module)[new.name]
         assert isinstance(function, FunctionType)
         return function
 
@@ -355,17 +418,6 @@ def _flags(steps: list[Step]) -> int:
     return flags
 
 
-def _names_written(code: CodeType) -> set[str]:
-    import dis  # takes some milliseconds
-
-    return {it.argval for it in dis.get_instructions(code) if it.opname == "STORE_GLOBAL"}
-
-
-def _dict_restorer(function: FunctionType) -> Callable[[], None]:
-    attributes = dict(vars(function))
-
-    def restore() -> None:
-        vars(function).clear()
-        vars(function).update(attributes)
-
-    return restore
+def _restore_attributes(function: FunctionType, attributes: dict[str, Any]) -> None:
+    vars(function).clear()
+    vars(function).update(attributes)

@@ -123,7 +123,7 @@ mod wrapper;
 pub use apply::apply;
 pub use error::{Error, PatchError};
 pub use hook::How;
-pub use lock::{lock, lock_because};
+pub use lock::{check as check_lock, lock, lock_because};
 pub use options::Options;
 pub use patch::Patch;
 pub use rebase::{below, functions_in, functions_with, move_lines, rebase, unaccounted};

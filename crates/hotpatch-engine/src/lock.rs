@@ -33,7 +33,11 @@ pub fn lock_because(reason: String) {
 }
 
 /// Fails if there are to be no more patches.
-pub(crate) fn check(target: &Bound<'_, PyAny>) -> Result<(), Error> {
+///
+/// # Errors
+///
+/// `PatchError`, with the reason.
+pub fn check(target: &Bound<'_, PyAny>) -> Result<(), Error> {
     match REASON.get() {
         None => Ok(()),
         Some(reason) => Err(Error::patch(format!(

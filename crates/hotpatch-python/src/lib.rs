@@ -141,6 +141,13 @@ mod _native {
         hotpatch_engine::lock(py)
     }
 
+    /// Do nothing if `target` may be changed. Raises `PatchError` after `lock()`.
+    #[pyfunction]
+    #[pyo3(signature = (target, /))]
+    fn check_lock(target: &Bound<'_, PyAny>) -> Result<(), Error> {
+        hotpatch_engine::check_lock(target)
+    }
+
     /// Give functions the bodies of others, below their patches and all at once.
     ///
     /// Each pair is a function and the one whose code, defaults, free variables and annotations it gets.

@@ -25,6 +25,14 @@ impl Outline {
         self.0.text()
     }
 
+    /// What is imported into the scope of the module: names of modules, each with the names that are
+    /// taken from it and what they are called here.
+    #[getter]
+    fn imports(&self) -> Vec<(&str, Vec<(String, String)>)> {
+        let found = self.0.imports().into_iter();
+        found.map(|it| (it.module.as_str(), it.names.clone())).collect()
+    }
+
     /// What became of the statements of this text in another, in the order of that.
     #[pyo3(signature = (new, /))]
     fn steps(&self, py: Python<'_>, new: &Self) -> PyResult<Vec<Py<Step>>> {
@@ -82,6 +90,9 @@ pub(crate) struct Statement {
     undecorated: String,
     /// The names that it binds in its scope.
     binds: Vec<String>,
+    /// The values that it computes of other names: the name that is bound to it, or the parameter whose
+    /// default it is, the expression, and the names that it reads.
+    derived: Vec<(String, String, Vec<String>)>,
     /// The blocks that it is in, from the outermost: the line, the keyword and the number of the suite.
     blocks: Vec<(usize, &'static str, usize)>,
     /// Whether it is in `if __name__ == "__main__":`, or is that.
@@ -106,6 +117,9 @@ impl Statement {
             Kind::Block(it) => Some((block.lines.0, it.keyword.name(), *suite)),
             _ => None,
         });
+        let derived = statement.derived.iter().map(|it| {
+            (it.name.clone(), outline.text()[it.range.clone()].to_owned(), it.reads.clone())
+        });
         let mut this = Self {
             kind: "statement",
             name: None,
@@ -113,6 +127,7 @@ impl Statement {
             text: outline.lines_of(statement),
             undecorated: String::new(),
             binds: statement.binds.clone(),
+            derived: derived.collect(),
             blocks: blocks.collect(),
             is_main: is_main(statement) || placed.blocks.iter().any(|(block, _)| is_main(block)),
             decorators: 0,

@@ -19,7 +19,9 @@ mod binding;
 mod diff;
 mod error;
 mod outline;
+mod reading;
 
 pub use diff::{Fate, Placed, Step, steps};
 pub use error::Error;
 pub use outline::{Block, Class, Digest, Function, Keyword, Kind, Outline, Statement};
+pub use reading::{Derived, Import};

@@ -15,6 +15,7 @@ use ruff_text_size::{Ranged, TextRange, TextSize};
 
 use crate::binding::bound_by;
 use crate::error::Error;
+use crate::reading::{self, Derived, Import};
 
 /// Stands for a syntax tree or a text: equal ones have equal digests, others practically never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,6 +48,10 @@ pub struct Statement {
     pub range: Range<usize>,
     /// The names that it binds in its scope, once each.
     pub binds: Vec<String>,
+    /// What it imports.
+    pub imports: Vec<Import>,
+    /// The values that it computes of other names.
+    pub derived: Vec<Derived>,
     /// Where the decorators of a definition end, if it has some.
     pub decorators_end: Option<usize>,
     /// Of what it means.
@@ -163,6 +168,20 @@ impl Outline {
         &self.text
     }
 
+    /// What is imported into the scope of the module.
+    #[must_use]
+    pub fn imports(&self) -> Vec<&Import> {
+        let mut found = Vec::new();
+        let mut left: Vec<&Statement> = self.statements.iter().rev().collect();
+        while let Some(statement) = left.pop() {
+            found.extend(&statement.imports);
+            if let Kind::Block(block) = &statement.kind {
+                left.extend(block.suites.iter().rev().flat_map(|suite| suite.iter().rev()));
+            }
+        }
+        found
+    }
+
     /// The text of a definition as [`Self::lines_of`] gives it, with empty lines in the place of decorators.
     #[must_use]
     pub fn undecorated(&self, statement: &Statement) -> String {
@@ -229,6 +248,8 @@ impl Reader<'_> {
             lines: (line.get(), self.lines.line_index(last(range)).get()),
             range: range.into(),
             binds: bound_by(statement),
+            imports: reading::imports(statement),
+            derived: reading::derived(statement),
             meaning,
             form: digest(&(&self.text[range], column.to_u32())),
         }

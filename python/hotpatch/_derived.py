@@ -1,0 +1,107 @@
+"""Values that follow from others: constants computed of constants, and names taken from modules."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from collections.abc import Iterator
+from importlib.util import resolve_name
+from types import CodeType, ModuleType
+
+from hotpatch._native import Outline
+from hotpatch._scope import MISSING, Scope
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_IMMUTABLE = frozenset({int, float, complex, bool, str, bytes, type(None), type(...)})
+_FUNCTIONS = ("tuple", "frozenset", "str", "int", "float", "len")
+
+
+class Value:
+    """What an expression computes of other names, and what that was before anything changed."""
+
+    def __init__(self, text: str, reads: list[str], scope: Scope, module: ModuleType) -> None:
+        # On several lines it stands in brackets.
+        self._code: CodeType = compile(f"({text})", scope.place.file, "eval", dont_inherit=True)
+        self._reads = reads
+        self._names = scope.names(module)
+        self.before = self.now()
+
+    def now(self) -> Any:
+        """Return what it is now, or `MISSING` if that is not for us to say."""
+        space, inner = self._names
+        if any(name in it for name in _FUNCTIONS for it in (space, inner)):
+            return MISSING
+        known = (
+            *(
+                inner.get(name, space.get(name, getattr(builtins, name, MISSING)))
+                for name in self._reads
+            ),
+        )
+        if not is_immutable(known):
+            return MISSING
+        try:
+            value = eval(self._code, *self._names)
+        except Exception:
+            return MISSING
+        return value if is_immutable(value) else MISSING
+
+    def is_held(self, value: object) -> bool:
+        """Return whether a value is the one that it was before."""
+        return self.before is not MISSING and is_equal(value, self.before)
+
+
+def is_immutable(value: object) -> bool:
+    """Return whether a value, and all in it, can never change."""
+    if type(value) in (tuple, frozenset):
+        return all(map(is_immutable, value))  # type: ignore[call-overload]
+    return type(value) in _IMMUTABLE
+
+
+def is_equal(one: object, other: object) -> bool:
+    """Return whether two values are of one type and equal, and so are those in them."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(is_equal, one, other))
+    return one is other or bool(one == other)
+
+
+def taken(
+    outline: Outline, module: ModuleType, source: ModuleType, names: set[str]
+) -> Iterator[tuple[str, str]]:
+    """Iterate over the names that a module has imported from another, as there and as here.
+
+    Only `names` count, and only those that are still what was imported.
+    """
+    for written, pairs in outline.imports:
+        if pairs and _resolved(written, module) is source:
+            for there, here in pairs:
+                for name in sorted(names) if there == "*" else [there] if there in names else []:
+                    value = vars(source).get(name, MISSING)
+                    mine = name if there == "*" else here
+                    if value is not MISSING and vars(module).get(mine, MISSING) is value:
+                        yield name, mine
+
+
+def _resolved(written: str, module: ModuleType) -> ModuleType | None:
+    try:
+        name = resolve_name(written, getattr(module, "__package__", None) or "")
+    except ImportError:
+        return None
+    return sys.modules.get(name)
+
+
+def imported(outline: Outline, module: ModuleType) -> Iterator[ModuleType]:
+    """Iterate over the modules that a text imports, as far as they are there."""
+    for written, pairs in outline.imports:
+        found = _resolved(written, module)
+        if found is not None:
+            yield found
+        for name, _ in pairs:
+            separator = "" if written.endswith(".") else "."
+            inner = _resolved(f"{written}{separator}{name}", module) if name != "*" else None
+            if inner is not None:
+                yield inner

@@ -1,0 +1,107 @@
+"""Lets what was computed of names, or imported from another module, follow when that changes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import ModuleType
+
+from hotpatch import _native
+from hotpatch._derived import Value, is_equal, is_immutable
+from hotpatch._functions import Bodies, defaults_of, functions_in, with_code
+from hotpatch._native import Statement, Step
+from hotpatch._report import Report
+from hotpatch._scope import MISSING, Scope
+
+
+class Followed:
+    """A name that a module has imported from another one, and which is to follow that."""
+
+    def __init__(self, name: str, source: ModuleType, source_name: str) -> None:
+        self.name = name
+        self.source = source
+        self.source_name = source_name
+
+
+class Following:
+    """What follows in one module."""
+
+    def __init__(
+        self, module: ModuleType, followed: list[Followed], bodies: Bodies, report: Report
+    ) -> None:
+        # The names of the module that may get another value.
+        self.rebound: set[str] = set()
+        self._module = module
+        self._followed = followed
+        self._bodies = bodies
+        self._report = report
+
+    def changing(self, steps: list[Step], scope: Scope) -> set[str]:
+        """Return the names that may get another value, as seen from a scope."""
+        changing = {*self.rebound, *(it.name for it in self._followed)}
+        for step in steps:
+            statement = step.new or step.old
+            assert statement is not None
+            if step.fate in ("added", "removed") or (
+                # What it is may be another object then.
+                step.old is not None and step.old.decorators != statement.decorators
+            ):
+                changing.update(statement.binds)
+            elif statement.kind == "statement":
+                changing.update(name for name, _, reads in statement.derived if changing & {*reads})
+        if isinstance(scope.owner, ModuleType):
+            self.rebound = changing
+        return changing
+
+    def actions(
+        self, old: Statement, new: Statement, scope: Scope, changing: set[str]
+    ) -> list[Callable[[], None]]:
+        """Return what lets names follow what they were computed of, or imported from."""
+        actions: list[Callable[[], None]] = []
+        values = {
+            name: Value(text, reads, scope, self._module)
+            for name, text, reads in new.derived
+            if changing & {*reads}
+            # A default that was edited is evaluated anyway.
+            and old.defaults.get(name) == new.defaults.get(name)
+        }
+        if values and new.kind == "function":
+            actions.append(functools.partial(self._redefault, values, new, scope))
+        else:
+            for name, value in values.items():
+                if value.is_held(scope.get(name)):
+                    actions.append(functools.partial(self._rebind, name, value.now, new, scope))
+        if isinstance(scope.owner, ModuleType):
+            for it in self._followed:
+                if it.name in new.binds or new.text.endswith("import *"):
+                    now = functools.partial(vars(it.source).get, it.source_name, MISSING)
+                    actions.append(functools.partial(self._rebind, it.name, now, new, scope))
+        return actions
+
+    def _rebind(self, name: str, now: Callable[[], object], new: Statement, scope: Scope) -> None:
+        """Bind a name that follows from others to what it is now."""
+        value, before = now(), scope.get(name)
+        is_same = value is before or (is_immutable(value) and is_equal(value, before))
+        if value is not MISSING and not is_same:
+            scope.set(name, value)
+            self._report.add("updated", scope.qualname(name), new)
+
+    def _redefault(self, values: dict[str, Value], new: Statement, scope: Scope) -> None:
+        """Give parameters whose defaults follow from others what those are now."""
+        after, pairs = {name: value.now() for name, value in values.items()}, []
+        for function in functions_in(scope.get(new.name or "")):
+            base = _native.below(function)
+            known = defaults_of(base)
+            changed = {
+                name: value
+                for name, value in after.items()
+                if value is not MISSING and name in known and values[name].is_held(known[name])
+                if not is_equal(value, known[name])
+            }
+            if changed and base.__code__.co_name == new.name:
+                source = with_code(base, base.__code__, None, {**known, **changed})
+                if source is not None:
+                    pairs.append((function, source))
+        if pairs:
+            self._bodies.give(pairs)
+            self._report.add("updated", scope.qualname(new.name or ""), new)

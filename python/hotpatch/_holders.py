@@ -1,0 +1,64 @@
+"""Puts an object in the place of another, wherever names, cells and partial objects hold that."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import sys
+from types import CellType, FrameType, ModuleType
+
+from hotpatch._scope import Undo
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def replace(old: object, new: object, undo: Undo, known: list[Any]) -> int:
+    """Let what holds `old` hold `new`: names of modules and classes, cells, partial objects.
+
+    Returns how many other objects hold it, besides the list `known`, which is of the caller. Looks
+    at all objects that the garbage collector knows.
+    """
+    spaces = {id(vars(it)): it for it in list(sys.modules.values()) if isinstance(it, ModuleType)}
+    left, own = 0, {*undo.holders(), id(known)}
+    for holder in gc.get_referrers(old):
+        if id(holder) in own:
+            continue
+        if isinstance(holder, dict):
+            owner = spaces.get(id(holder)) or _class_of(holder)
+            if owner is not None:
+                # No comprehension: the cell with which it would see `old` is no business of ours.
+                for name, value in list(holder.items()):
+                    if value is old:
+                        setattr(owner, name, new)
+                        undo.add(setattr, owner, name, old)
+                continue
+        elif isinstance(holder, CellType):
+            holder.cell_contents = new
+            undo.add(setattr, holder, "cell_contents", old)
+            continue
+        elif type(holder) is functools.partial:
+            if holder.func is old:
+                _set_func(holder, new)
+                undo.add(_set_func, holder, old)
+                continue
+        elif isinstance(holder, FrameType):
+            continue  # a call that runs, such as this one
+        left += 1
+    return left
+
+
+def _class_of(namespace: dict[Any, Any]) -> type | None:
+    """Return the class that has a namespace."""
+    for holder in gc.get_referrers(namespace):
+        # `vars` of a class is a view of its namespace.
+        if isinstance(holder, type) and all(
+            vars(holder).get(name) is value for name, value in namespace.items()
+        ):
+            return holder
+    return None
+
+
+def _set_func(partial: Any, function: Any) -> None:
+    partial.__setstate__((function, partial.args, partial.keywords, vars(partial)))

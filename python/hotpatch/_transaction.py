@@ -1,0 +1,151 @@
+"""Reloads modules as one transaction: all of them change, or none does."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from types import ModuleType
+
+from hotpatch import _hooks, _native
+from hotpatch._derived import imported, taken
+from hotpatch._following import Followed
+from hotpatch._functions import Bodies
+from hotpatch._native import Outline
+from hotpatch._report import Reload, Report, bring_into_order
+from hotpatch._scope import Undo
+from hotpatch._sources import Source, file_of, is_known, read, show, source_of
+from hotpatch._update import Update
+
+
+class Transaction:
+    """What differs between modules and their files, and how the modules follow."""
+
+    def __init__(self, result: Reload) -> None:
+        self._result = result
+        self._undo = Undo()
+        self._updates: list[Update] = []
+
+    def apply(self, modules: Iterable[ModuleType]) -> None:
+        """Make modules what their files say.
+
+        After an exception nothing has changed.
+        """
+        try:
+            self._plan(_edits(modules))
+            self._carry_out()
+        except BaseException:
+            self._undo.roll_back()
+            raise
+        else:
+            for update in self._updates:
+                update.commit()
+                show(update.source.file)
+        finally:
+            self._order()
+            self._undo.forget()
+            for update in self._updates:
+                update.release()
+
+    def _plan(self, edits: dict[ModuleType, tuple[Source, Outline]]) -> None:
+        left = [*_helpers_first(edits)]
+        self._result.files += [edits[module][0].file for module in left]
+        if left:
+            _native.check_lock(left[0])
+        followed: dict[ModuleType, list[Followed]] = {}
+        done: set[ModuleType] = set()
+        while left:
+            module = left.pop(0)
+            done.add(module)
+            source, outline = edits[module]
+            report = Report(self._result, source.file)
+            update = Update(module, source, outline, report, self._undo, followed.get(module, []))
+            self._updates.append(update)
+            if not update.rebound:
+                continue
+            for other, its in _others(edits):
+                names = [] if other in done else taken(its, other, module, update.rebound)
+                for there, here in names:
+                    followed.setdefault(other, []).append(Followed(here, module, there))
+                    if other not in edits:
+                        edits[other] = source_of(other), its
+                    if other not in left:
+                        left.append(other)
+        order = [*_helpers_first(edits)]
+        self._updates.sort(key=lambda update: order.index(update.module))
+
+    def _carry_out(self) -> None:
+        for update in self._updates:
+            sys.audit("hotpatch.reload", update.module, update.source.file)
+        for update in self._updates:
+            _hooks.dispose(update.module)
+        self._swap()
+        for update in self._updates:
+            update.carry_out()
+        self._order()
+        _hooks.upgrade((cls for it in self._updates for cls in it.classes), self._result)
+        for update in self._updates:
+            _hooks.tell(update.module, self._result)
+
+    def _swap(self) -> None:
+        """Give all functions that are edited, of all modules, their new code at once."""
+        bodies = {
+            id(function): (function, source)
+            for update in self._updates
+            for function, source in update.edited()
+        }
+        Bodies(self._undo).give(bodies.values())
+
+    def _order(self) -> None:
+        bring_into_order(self._result, [update.source.file for update in self._updates])
+
+
+def _edits(modules: Iterable[ModuleType]) -> dict[ModuleType, tuple[Source, Outline]]:
+    """Return the modules whose files say something else now, and what."""
+    found = {}
+    for module in modules:
+        text = read(file_of(module))
+        source = source_of(module)
+        if source.outline is None or text != source.outline.text:
+            found[module] = source, outline_of(text, source.file)
+    return found
+
+
+def outline_of(text: str, file: str) -> Outline:
+    """Return the outline of a text. Raises `SyntaxError`, as CPython says it."""
+    try:
+        return Outline(text)
+    except SyntaxError as error:
+        compile(text, file, "exec", dont_inherit=True)
+        error.filename = file
+        raise
+
+
+def _others(
+    edits: dict[ModuleType, tuple[Source, Outline]],
+) -> Iterator[tuple[ModuleType, Outline]]:
+    """Iterate over the modules whose text is known, with what that is now."""
+    for module in [*sys.modules.values()]:
+        if module in edits:
+            yield module, edits[module][1]
+        elif isinstance(module, ModuleType) and is_known(module):
+            outline = source_of(module).outline
+            if outline is not None:
+                yield module, outline
+
+
+def _helpers_first(edits: dict[ModuleType, tuple[Source, Outline]]) -> Iterator[ModuleType]:
+    """Iterate over modules such that those come first that others import."""
+    order = {id(module): number for number, module in enumerate(sys.modules.values())}
+    waiting = sorted(edits, key=lambda module: order.get(id(module), len(order)))
+    seen: set[ModuleType] = set()
+
+    def visit(module: ModuleType) -> Iterator[ModuleType]:
+        if module not in seen:
+            seen.add(module)
+            for other in imported(edits[module][1], module):
+                if other in edits:
+                    yield from visit(other)
+            yield module
+
+    for module in waiting:
+        yield from visit(module)

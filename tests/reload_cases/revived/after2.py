@@ -1,0 +1,7 @@
+def f():
+    return 2
+
+
+class A:
+    def method(self):
+        return 200

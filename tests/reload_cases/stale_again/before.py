@@ -1,0 +1,5 @@
+def make(a, b):
+    def inner():
+        return a
+
+    return inner

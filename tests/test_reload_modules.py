@@ -1,0 +1,114 @@
+"""`hotpatch.reload` of several modules at once, and of what they take from each other."""
+
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from hotpatch import ReloadError, reload
+from reload_folder import Folder
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_others_import_changes_first(folder: Folder, order: int) -> None:
+    helper = folder.make("reloaded_helper", "def f(): return 1\n")
+    user = folder.make("reloaded_user", "from reloaded_helper import f\nX = f()\n")
+    folder.edit("reloaded_helper", "def f(): return 2\ndef g(): return 3\n")
+    folder.edit("reloaded_user", "from reloaded_helper import f, g\nX = f() + g()\n")
+    reload(*[helper, user][::order])
+    assert user.X == 5
+
+
+def test_an_import_that_is_new_counts_for_the_order(folder: Folder) -> None:
+    user = folder.make("reloaded_user", "X = 1\n")
+    helper = folder.make("reloaded_helper", "")
+    folder.edit("reloaded_helper", "def f(): return 2\n")
+    folder.edit("reloaded_user", "import reloaded_helper\nX = reloaded_helper.f()\n")
+    reload(user, helper)
+    assert user.X == 2
+
+
+def test_modules_that_import_each_other_change_together(folder: Folder) -> None:
+    folder.edit("reloaded_two", "import reloaded_one\ndef f(): return 1\n")
+    one = folder.make("reloaded_one", "import reloaded_two\nX = reloaded_two.f()\n", is_known=False)
+    two = sys.modules["reloaded_two"]
+    folder.names.append("reloaded_two")
+    reload(one, two)
+    folder.edit("reloaded_two", "import reloaded_one\ndef f(): return 2\n")
+    folder.edit("reloaded_one", "import reloaded_two\nX = reloaded_two.f() * 10\n")
+    reload(one, two)
+    assert one.X == 20
+
+
+def test_names_that_were_imported_follow(folder: Folder) -> None:
+    a = folder.make("reloaded_a", "X = 1\nY = X + 1\nZ = [1]\nW = 'w'\n")
+    b = folder.make(
+        "reloaded_b",
+        "if True:\n    from reloaded_a import X, Y as MY, Z\nfrom reloaded_a import *\n"
+        "DOUBLE = MY * 2\nW = 'mine'\ndef f(x=X): return x\n",
+    )
+    c = folder.make("reloaded_c", "from reloaded_b import DOUBLE, X\nTOTAL = DOUBLE + 1\n")
+    folder.edit("reloaded_a", "X = 10\nY = X + 1\nZ = [2]\nW = 'v'\n")
+    report = reload(a)
+    assert (b.X, b.MY, b.Y, b.DOUBLE, b.W, b.f()) == (10, 11, 11, 22, "mine", 10)
+    assert b.Z is a.Z
+    assert (c.X, c.DOUBLE, c.TOTAL) == (10, 22, 23)
+    assert report.files == [a.__file__]
+    assert ("reloaded_c.py", "TOTAL") in [
+        (Path(it.file).name, it.qualname) for it in report.changes
+    ]
+
+
+def test_names_that_somebody_has_bound_again_do_not_follow(folder: Folder) -> None:
+    a = folder.make("reloaded_a", "X = 1\n")
+    b = folder.make("reloaded_b", "from reloaded_a import X\n")
+    b.X = 5
+    folder.edit("reloaded_a", "X = 2\n")
+    reload(a)
+    assert (a.X, b.X) == (2, 5)
+
+
+def test_names_that_followed_go_back_if_it_fails(folder: Folder) -> None:
+    a = folder.make("reloaded_a", "X = 1\n")
+    b = folder.make("reloaded_b", "from reloaded_a import X\nY = X * 2\n")
+    c = folder.make("reloaded_c", "import reloaded_b\n")
+    folder.edit("reloaded_a", "X = 2\n")
+    folder.edit("reloaded_c", "import reloaded_b\nassert False, reloaded_b.Y\n")
+    with pytest.raises(ReloadError, match="AssertionError: 4"):
+        reload(a, c)
+    assert (a.X, b.X, b.Y) == (1, 1, 2)
+
+
+def test_functions_of_several_modules_change_in_one_step(folder: Folder) -> None:
+    """No thread sees one of them new and another one old, in the order in which they change."""
+    text = "def f(): return {}\n"
+    one, two = (folder.make(name, text.format(0)) for name in ("reloaded_one", "reloaded_two"))
+    seen, is_over = set[bool](), threading.Event()
+
+    def look() -> None:
+        while not is_over.is_set():
+            first = two.f()
+            seen.add(first <= one.f())
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        for number in range(1, 60):
+            folder.edit("reloaded_one", text.format(number))
+            folder.edit("reloaded_two", text.format(number))
+            reload(two, one)
+    finally:
+        is_over.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+    assert seen == {True}
+
+
+def test_a_module_that_a_decorator_of_another_was_looked_at_in(folder: Folder) -> None:
+    """What a decorator made says that it is of the module, with code of another file."""
+    folder.make(
+        "reloaded_one",
+        "from functools import singledispatch\n@singledispatch\ndef f(x): return 1\n",
+    )
