@@ -1,6 +1,7 @@
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager
 from functools import _lru_cache_wrapper, cached_property, partialmethod
+from os import PathLike
 from types import CodeType, FunctionType, GenericAlias, TracebackType
 from typing import Any, Concatenate, Generic, Literal, Protocol, TypeAlias, final, overload
 
@@ -12,6 +13,7 @@ __all__ = [
     "PatchError",
     "Statement",
     "Step",
+    "Watcher",
     "atomic",
     "below",
     "functions_in",
@@ -453,6 +455,51 @@ class Statement:
 
 def check_lock(target: object, /) -> None:
     """Do nothing if `target` may be changed. Raises `PatchError` after `lock()`."""
+
+@final
+class Watcher:
+    """Watches files, and tells which of them have another content.
+
+    Changes are told when nothing has happened for `debounce` seconds. With `poll` the files are
+    looked at each so many seconds, and otherwise when the system tells that something happened.
+    All methods can be called from several threads. In a process that was forked from the one that
+    made it, a watcher is closed.
+    """
+
+    def __new__(cls, *, debounce: float = 0.02, poll: float | None = None) -> Self: ...
+    @property
+    def notice(self) -> str | None:
+        """Why the files are looked at each second, if they are although nobody asked for it."""
+
+    def add(
+        self,
+        path: str | PathLike[str],
+        content: bytes | None = None,
+        *,
+        root: str | PathLike[str] | None = None,
+    ) -> None:
+        """Watch a file, which need not exist.
+
+        It is told of when its content is another than `content`, at once if it is now. Without
+        `content` that is what is in the file now. A file that was added before is only given
+        another content by this.
+
+        `root` is a directory above the file, or the one that it is in. If it or one between the
+        two is replaced, that is seen. By default it is the directory of the file.
+        """
+
+    def remove(self, path: str | PathLike[str], /) -> None:
+        """Watch a file no longer."""
+
+    def wait(self, timeout: float | None = None) -> list[tuple[str, bytes]] | None:
+        """Wait until files have another content, and return their paths and contents.
+
+        Returns an empty list after `timeout` seconds, and once when there is a notice. Returns
+        None when the watcher is closed.
+        """
+
+    def close(self) -> None:
+        """Stop to watch, and let go whoever waits. Can be called twice."""
 
 def rebase(pairs: list[tuple[FunctionType, FunctionType]], /) -> None:
     """Give functions the bodies of others, below their patches and all at once.

@@ -4,6 +4,7 @@
 
 mod decorator;
 mod reload;
+mod watch;
 
 use pyo3::prelude::*;
 
@@ -23,6 +24,8 @@ mod _native {
     use crate::decorator::{Decorator, Given};
     #[pymodule_export]
     use crate::reload::{Outline, Statement, Step};
+    #[pymodule_export]
+    use crate::watch::Watcher;
 
     /// Make `target` do what `replacement` does, under every reference to it.
     ///

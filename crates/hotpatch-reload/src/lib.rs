@@ -1,7 +1,9 @@
-//! Finds out what an edit of a Python source file changed.
+//! Finds out which Python source files were saved, and what an edit changed.
 //!
 //! An [`Outline`] says what a text consists of, and [`steps`] what became of that in another text. Nothing here
 //! knows of a running interpreter: what to do about a step is for others to say.
+//!
+//! A [`Watcher`] tells when a file has another text.
 //!
 //! ```
 //! use hotpatch_reload::{Fate, Outline, steps};
@@ -20,8 +22,10 @@ mod diff;
 mod error;
 mod outline;
 mod reading;
+mod watch;
 
 pub use diff::{Fate, Placed, Step, steps};
 pub use error::Error;
 pub use outline::{Block, Class, Digest, Function, Keyword, Kind, Outline, Statement};
 pub use reading::{Derived, Import};
+pub use watch::{Change, Waited, Watcher};
