@@ -6,17 +6,20 @@ TYPE_CHECKING = False  # that of `typing`, whose import would take longer than a
 if TYPE_CHECKING:
     from hotpatch._reload import ReloadError, reload
     from hotpatch._report import Reload
+    from hotpatch._watch import Watch, watch
 
 __all__ = [
     "Patch",
     "PatchError",
     "Reload",
     "ReloadError",
+    "Watch",
     "atomic",
     "hotpatch",
     "lock",
     "patches",
     "reload",
+    "watch",
 ]
 
 if not TYPE_CHECKING:
@@ -25,11 +28,11 @@ if not TYPE_CHECKING:
         """Import live reload when it is asked for."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        from hotpatch import _reload
-
-        globals().update(
-            Reload=_reload.Reload, ReloadError=_reload.ReloadError, reload=_reload.reload
-        )
+        if name in ("Watch", "watch"):
+            from hotpatch import _watch as part
+        else:
+            from hotpatch import _reload as part
+        globals()[name] = getattr(part, name)
         return globals()[name]
 
     def __dir__() -> list[str]:

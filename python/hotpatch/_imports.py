@@ -62,6 +62,14 @@ def listen(wants: Callable[[str], bool], listener: Listener) -> Callable[[], Non
     return end
 
 
+def tell(name: str, file: str, content: bytes, code: CodeType) -> None:
+    """Say of what a module is made that is about to be executed."""
+    take_note(name, file, content, code)
+    for wants, listener in [*_listeners]:
+        if wants(file):
+            listener(file, content)
+
+
 def _put_hook() -> Patch[..., Any]:
     external: Any = importlib._bootstrap_external
     names: dict[str, Any] = {"look": _look, "note": _note, "__name__": __name__}
@@ -89,10 +97,7 @@ def _note(name: str, before: tuple[str, os.stat_result], code: CodeType | None) 
         content = content_of(file)
         # If it was written meanwhile, nobody knows which text the code is from.
         if code is not None and _signature(os.stat(file)) == _signature(state):
-            take_note(name, file, content, code)
-            for wants, listener in [*_listeners]:
-                if wants(file):
-                    listener(file, content)
+            tell(name, file, content, code)
 
 
 def _signature(state: os.stat_result) -> tuple[int, ...]:

@@ -24,7 +24,8 @@ class Source:
 
     def __init__(self, file: str, outline: Outline | None, codes: list[CodeType]) -> None:
         self.file = file
-        # None if nobody knows the text.
+        # What was in it when the module was made, and the outline of that; None if nobody knows.
+        self.content: bytes | None = None
         self.outline = outline
         self._codes = [ref(code) for code in codes]
         # Functions that were deleted, by their qualified names, as long as somebody has them.
@@ -84,6 +85,7 @@ def source_of(module: ModuleType) -> Source:
             with suppress(SyntaxError):
                 outline = Outline(decode(note.content, file))
                 _known[module] = Source(file, outline, note.codes())
+                _known[module].content = note.content
                 break
     if module not in _known:
         _known[module] = _find(module)
@@ -93,6 +95,16 @@ def source_of(module: ModuleType) -> Source:
 def is_known(module: ModuleType) -> bool:
     """Return whether it is known what a module was made of."""
     return module in _known or _name_of(module) in _notes
+
+
+def is_made_of(module: ModuleType, content: bytes) -> bool:
+    """Return whether it is known that a module was made of what is in its file."""
+    notes = _notes.get(_name_of(module))
+    if notes:
+        return notes[-1].content == content
+    if module in _known:
+        return _known[module].content == content
+    return _seen.get(file_of(module)) == content
 
 
 def look(module: ModuleType) -> None:
@@ -120,14 +132,6 @@ def content_of(file: str) -> bytes:
     """Return what is in a file. Raises `OSError`."""
     with open(file, "rb") as stream:
         return stream.read()
-
-
-def read(file: str) -> str:
-    """Return the text of a source file as the importer reads it.
-
-    Raises `OSError`, and `SyntaxError` for bytes that are no text.
-    """
-    return decode(content_of(file), file)
 
 
 def decode(content: bytes, file: str) -> str:
@@ -182,7 +186,7 @@ def code_file(module: ModuleType, file: str) -> str:
 def _candidates(file: str) -> list[str]:
     texts = []
     with suppress(OSError, SyntaxError):
-        texts.append(decode(_seen[file], file) if file in _seen else read(file))
+        texts.append(decode(_seen[file] if file in _seen else content_of(file), file))
     entry = linecache.cache.get(file)
     if entry is not None and len(entry) == 4:
         texts.append("".join(entry[2]))

@@ -13,7 +13,16 @@ from hotpatch._functions import Bodies
 from hotpatch._native import Outline
 from hotpatch._report import Reload, Report, bring_into_order
 from hotpatch._scope import Undo
-from hotpatch._sources import Source, file_of, is_known, read, show, source_of
+from hotpatch._sources import (
+    Source,
+    content_of,
+    decode,
+    file_of,
+    is_known,
+    is_made_of,
+    show,
+    source_of,
+)
 from hotpatch._update import Update
 
 
@@ -24,6 +33,8 @@ class Transaction:
         self._result = result
         self._undo = Undo()
         self._updates: list[Update] = []
+        # What is in the files now.
+        self._contents: dict[ModuleType, bytes] = {}
 
     def apply(self, modules: Iterable[ModuleType]) -> None:
         """Make modules what their files say.
@@ -31,7 +42,7 @@ class Transaction:
         After an exception nothing has changed.
         """
         try:
-            self._plan(_edits(modules))
+            self._plan(self._edits(modules))
             self._carry_out()
         except BaseException:
             self._undo.roll_back()
@@ -39,12 +50,28 @@ class Transaction:
         else:
             for update in self._updates:
                 update.commit()
+                source = update.source
+                source.content = self._contents.get(update.module, source.content)
                 show(update.source.file)
         finally:
             self._order()
             self._undo.forget()
             for update in self._updates:
                 update.release()
+
+    def _edits(self, modules: Iterable[ModuleType]) -> dict[ModuleType, tuple[Source, Outline]]:
+        """Return the modules whose files say something else now, and what."""
+        found = {}
+        for module in modules:
+            content = content_of(file_of(module))
+            if is_made_of(module, content):
+                continue
+            source = source_of(module)
+            text = decode(content, source.file)
+            if source.outline is None or text != source.outline.text:
+                found[module] = source, outline_of(text, source.file)
+                self._contents[module] = content
+        return found
 
     def _plan(self, edits: dict[ModuleType, tuple[Source, Outline]]) -> None:
         left = [*_helpers_first(edits)]
@@ -99,25 +126,15 @@ class Transaction:
         bring_into_order(self._result, [update.source.file for update in self._updates])
 
 
-def _edits(modules: Iterable[ModuleType]) -> dict[ModuleType, tuple[Source, Outline]]:
-    """Return the modules whose files say something else now, and what."""
-    found = {}
-    for module in modules:
-        text = read(file_of(module))
-        source = source_of(module)
-        if source.outline is None or text != source.outline.text:
-            found[module] = source, outline_of(text, source.file)
-    return found
-
-
 def outline_of(text: str, file: str) -> Outline:
     """Return the outline of a text. Raises `SyntaxError`, as CPython says it."""
     try:
         return Outline(text)
     except SyntaxError as error:
-        compile(text, file, "exec", dont_inherit=True)
-        error.filename = file
-        raise
+        problem = error
+    compile(text, file, "exec", dont_inherit=True)  # which says more
+    problem.filename = file
+    raise problem
 
 
 def _others(

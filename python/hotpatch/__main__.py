@@ -1,0 +1,5 @@
+"""`python -m hotpatch`."""
+
+from hotpatch._cli import main
+
+main()

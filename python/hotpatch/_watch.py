@@ -1,0 +1,286 @@
+"""Reloads modules in the background when their files are saved."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterable
+from types import SimpleNamespace, TracebackType
+
+from hotpatch import _forks, _imports, _native
+from hotpatch._console import Console
+from hotpatch._reload import ReloadError, reload
+from hotpatch._report import Reload
+from hotpatch._sources import is_known, look
+from hotpatch._tracked import Tracked, watched
+
+# For as long as a statement that is executed anew may take when the program ends.
+_PATIENCE = 2.0  # seconds
+
+
+def watch(
+    *paths: str | os.PathLike[str],
+    on_reload: Callable[[Reload], object] | None = None,
+    exclude: Iterable[str] = (),
+    poll: float | None = None,
+) -> Watch:
+    """Reload modules in the background when their files are saved.
+
+    Those are meant whose files are, or are in, some of `paths`, now and when they are imported
+    later; by default those in the folder of the main script, or in the current folder if there is
+    no script. What is in `site-packages`, or in a folder whose name begins with a dot, is left
+    out, unless a path leads there, and so is what matches a pattern of `exclude` (those of
+    `fnmatch`, for names of files and folders, or for paths from the watched folder).
+
+    After each reload, `on_reload` is called with what was done, in the thread that did it, also
+    after one that failed. By default a report is written to standard error.
+
+    With `poll`, files are looked at each so many seconds, for file systems that tell nothing.
+
+    Raises `ValueError` for a path where nothing is, and `PatchError` after `lock()`.
+    """
+    if on_reload is not None and not callable(on_reload):
+        raise TypeError(f"on_reload must be callable, not {type(on_reload).__name__}")
+    if poll is not None and not poll > 0:
+        raise ValueError(f"poll must be more than 0 seconds, not {poll}")
+    for path in paths:
+        if not os.path.exists(path):
+            raise ValueError(
+                f"cannot watch {os.fspath(path)}: nothing is there; pass a file or folder"
+            )
+    tracked = Tracked(paths or [_folder_of_main()], exclude)
+    return Watch(tracked, on_reload or Console().show, poll, _warn)
+
+
+class Watch:
+    """Reloads modules when their files are saved, until it is closed. `watch` makes it."""
+
+    def __init__(
+        self,
+        tracked: Tracked,
+        on_reload: Callable[[Reload], object],
+        poll: float | None,
+        on_notice: Callable[[str], object],
+    ) -> None:
+        self._tracked = tracked
+        self._on_reload = on_reload
+        self._on_notice = on_notice
+        self._poll = poll
+        self._lock = threading.RLock()
+        self._pauses = 0
+        # Files that were saved and whose modules do not show it yet.
+        self._pending: set[str] = set()
+        self._is_closed = False
+        self._end_of_notes = _imports.listen(tracked.wants, self._add)
+        watched.append(tracked)
+        _open.append(self)
+        self._start()
+
+    @property
+    def paths(self) -> list[str]:
+        """The files and folders that are watched."""
+        return [*self._tracked.paths]
+
+    def close(self) -> None:
+        """Stop watching. What was reloaded stays. Doing it again does nothing."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._end_of_notes()
+            watched.remove(self._tracked)
+            _open.remove(self)
+            self._stop()
+
+    def pause(self) -> Pause:
+        """Reload nothing until the result of this is left, or until `resume`.
+
+        What was saved meanwhile is reloaded then, all at once.
+        """
+        with self._lock:
+            self._pauses += 1
+        return Pause(self)
+
+    def resume(self) -> None:
+        """Go on after a `pause`. With several pauses the last one counts.
+
+        Raises `RuntimeError` if there is no pause.
+        """
+        with self._lock:
+            if not self._pauses:
+                raise RuntimeError("resume() without a pause(); call that first")
+            self._pauses -= 1
+        self._reload()
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._is_closed else "paused" if self._pauses else "watching"
+        return f"<Watch {', '.join(self.paths)}: {state}>"
+
+    def _count(self) -> int:
+        """Return how many threads this has, with that in which the system tells of changes."""
+        return 2 if self._poll is None and self._watcher.notice is None else 1
+
+    def _start(self) -> None:
+        """Begin to watch, also again after `_stop`, and in a process that was forked then."""
+        self._watcher = _native.Watcher(poll=self._poll)
+        for module in self._tracked.modules():
+            file = os.path.abspath(module.__file__ or "")
+            # Whether there was an edit before is seen when it is reloaded.
+            is_younger = _is_younger_than_process(file)
+            if is_younger or is_known(module):
+                self._pending.add(file)
+            if not is_younger:
+                look(module)
+            self._watcher.add(file, None)
+        self._thread = threading.Thread(target=self._serve, name="hotpatch.watch", daemon=True)
+        self._thread.start()
+
+    def _stop(self) -> None:
+        """End the threads."""
+        self._watcher.close()
+        if self._thread is not threading.current_thread():
+            self._thread.join(_PATIENCE)
+
+    def _add(self, file: str, content: bytes) -> None:
+        self._watcher.add(os.path.abspath(file), content)
+
+    def _serve(self) -> None:
+        watcher, said = self._watcher, ""
+        batch: list[tuple[str, bytes]] | None = []
+        while batch is not None:
+            with self._lock:
+                self._pending.update(file for file, _ in batch)
+            try:
+                notice = watcher.notice
+                if notice is not None and notice != said:
+                    said = notice
+                    self._on_notice(notice)
+                self._reload()
+            except Exception as error:  # the next save may do better
+                _complain(error, "Exception ignored in", self)
+            batch = watcher.wait(None)
+
+    def _reload(self) -> None:
+        with self._lock:
+            if self._pauses or self._is_closed:
+                return
+            modules = [
+                module
+                for module in self._tracked.modules()
+                if os.path.abspath(module.__file__ or "") in self._pending
+            ]
+            if not modules:
+                return
+            try:
+                report = reload(*modules)
+            except ReloadError as error:
+                report = error.report
+            else:
+                self._pending.clear()
+        if report.files or report.errors:
+            self._tell(report)
+
+    def _tell(self, report: Reload) -> None:
+        try:
+            self._on_reload(report)
+        except Exception as error:
+            _complain(error, "Exception ignored in on_reload", self._on_reload)
+
+
+class Pause:
+    """Ends a pause of a `Watch` when it is left."""
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def __enter__(self) -> Watch:
+        return self._watch
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._watch.resume()
+
+
+# In the order in which they were made.
+_open: list[Watch] = []
+
+
+def _folder_of_main() -> str:
+    main = sys.modules.get("__main__")
+    file = getattr(main, "__file__", None)
+    # With `-m` the current folder is where modules are looked for.
+    if isinstance(file, str) and getattr(main, "__spec__", None) is None:
+        return os.path.dirname(os.path.realpath(file))
+    return os.getcwd()
+
+
+def _is_younger_than_process(file: str) -> bool:
+    """Return whether a file was written after this process began, and so perhaps after import."""
+    try:
+        written = os.stat(file).st_mtime
+        with open("/proc/self/stat") as stream:
+            # Field 22 of proc(5); the name of the program, in brackets, may have spaces.
+            ticks = int(stream.read().rpartition(")")[2].split()[19])
+        with open("/proc/uptime") as stream:
+            uptime = float(stream.read().split()[0])
+    except (OSError, ValueError, IndexError):
+        return False
+    age = uptime - ticks / os.sysconf("SC_CLK_TCK")
+    return written > time.time() - age
+
+
+def _complain(error: Exception, message: str, source: object) -> None:
+    """Say that an exception cannot be raised anywhere."""
+    details = SimpleNamespace(
+        exc_type=type(error),
+        exc_value=error,
+        exc_traceback=error.__traceback__,
+        err_msg=message,
+        object=source,
+    )
+    sys.unraisablehook(details)
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+
+def _close_all() -> None:
+    for it in [*_open]:
+        it.close()
+
+
+def _count_threads() -> int:
+    return sum(it._count() for it in _open)
+
+
+def _stop_all() -> None:
+    for it in _open:
+        it._stop()
+
+
+def _start_all() -> None:
+    for it in _open:
+        it._start()
+
+
+# A thread that waits outside of the interpreter must not come back when that is gone.
+atexit.register(_close_all)
+_forks.register(_count_threads, _stop_all, _start_all)
