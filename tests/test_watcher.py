@@ -1,5 +1,6 @@
 """The file watcher of live reload: what it tells after each way of saving a file."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -353,6 +354,35 @@ for file in files:
 assert watcher.wait(20) == [(file, b"x = 2") for file in files]
 assert watcher.wait(0.1) == [], "the notice comes once"
 """
+
+
+def watched_directories() -> int:
+    """How many there are in this process."""
+    count = 0
+    for path in Path("/proc/self/fdinfo").iterdir():
+        with contextlib.suppress(OSError):
+            count += path.read_text(encoding="utf-8").count("inotify wd:")
+    return count
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs inotify")
+def test_nothing_is_watched_that_nobody_needs(folder: Path) -> None:
+    # Other watchers of these tests may be closing.
+    for _ in range(100):
+        if not (before := watched_directories()):
+            break
+        time.sleep(0.02)
+    watcher = Watcher()
+    for _ in range(2):
+        watcher.add(folder / FILE, root=folder / "src")
+    watcher.add(folder / "src/other.py")
+    assert watched_directories() - before == 3
+    watcher.remove(folder / "src/other.py")
+    shell("mv src old; mkdir -p src/package; touch src/package/module.py")(folder)
+    assert watcher.wait(LONG) == [(str(folder / FILE), b"")]
+    assert watched_directories() - before == 3
+    watcher.remove(folder / FILE)
+    assert watched_directories() - before == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs inotify")

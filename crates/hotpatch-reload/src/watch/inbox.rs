@@ -206,3 +206,60 @@ impl Inbox {
 fn is_end_of_write(kind: AccessKind) -> bool {
     matches!(kind, AccessKind::Close(AccessMode::Write))
 }
+
+#[cfg(test)]
+mod tests {
+    use notify::event::{CreateKind, DataChange, Flag, MetadataKind};
+
+    use super::*;
+
+    fn event(kind: EventKind, path: &str) -> Event {
+        Event::new(kind).add_path(path.into())
+    }
+
+    fn written() -> EventKind {
+        EventKind::Modify(ModifyKind::Data(DataChange::Any))
+    }
+
+    fn is_told(inbox: &Inbox) -> bool {
+        matches!(inbox.wait(Some(Instant::now())), News::Events(_))
+    }
+
+    #[test]
+    fn only_some_events_matter() {
+        let inbox = Inbox::new(Duration::ZERO);
+        inbox.watch(Path::new("/a/module.py"));
+        if EXACT {
+            inbox.tell(&event(written(), "/a/other.py"));
+        }
+        inbox.tell(&event(EventKind::Access(AccessKind::Open(AccessMode::Any)), "/a/module.py"));
+        assert!(!is_told(&inbox));
+        for kind in [
+            written(),
+            EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)),
+            EventKind::Access(AccessKind::Close(AccessMode::Write)),
+            EventKind::Create(CreateKind::File),
+        ] {
+            inbox.tell(&event(kind, "/a/module.py"));
+            assert!(is_told(&inbox), "{kind:?}");
+        }
+        assert!(!is_told(&inbox));
+        if EXACT {
+            inbox.unwatch(Path::new("/a/module.py"));
+            inbox.tell(&event(written(), "/a/module.py"));
+            assert!(!is_told(&inbox));
+        }
+    }
+
+    #[test]
+    fn lost_events_are_a_reason_to_look() {
+        let inbox = Inbox::new(Duration::ZERO);
+        inbox.tell(&Event::new(EventKind::Other).set_flag(Flag::Rescan));
+        let News::Events(events) = inbox.wait(None) else { panic!("no news") };
+        assert!(events.lost);
+        inbox.lost();
+        let News::Events(events) = inbox.wait(None) else { panic!("no news") };
+        assert!(events.lost);
+        assert!(!is_told(&inbox));
+    }
+}
