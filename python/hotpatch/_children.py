@@ -6,10 +6,11 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable
-from types import CodeType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 
 from hotpatch import _imports, _native
 from hotpatch._console import Console
+from hotpatch._functions import take_annotations
 from hotpatch._report import Reload
 from hotpatch._sources import content_of
 from hotpatch._tracked import Tracked
@@ -73,9 +74,27 @@ def start(*arguments: Any) -> None:
     target = "multiprocessing.spawn:_fixup_main_from_name"
     _native.hotpatch(_load_module, target, how="around", by="hotpatch")
 
+    main = sys.modules.get("__mp_main__")
+    if main is not None:  # a fork server has made it (3.14)
+        _unite(main)
 
-# Without these two, the functions of the main module would have other globals than that, since
+
+# Without these, the functions of the main module would have other globals than that, since
 # `runpy` copies them (Lib/multiprocessing/spawn.py, Lib/runpy.py, 3.10 to 3.15).
+
+
+def _unite(main: ModuleType) -> None:
+    """Give functions that have a copy of the names of a module as their globals the module."""
+    pairs = []
+    for function in _native.functions_in(getattr(main, "__file__", "")):
+        base = _native.below(function)
+        if base.__globals__.get("__name__") == main.__name__:
+            code, name = base.__code__, base.__name__
+            it = FunctionType(code, vars(main), name, base.__defaults__, base.__closure__)
+            it.__kwdefaults__ = base.__kwdefaults__
+            take_annotations(it, base)
+            pairs.append((function, it))
+    _native.rebase(pairs)
 
 
 def _load_script(original: Callable[[str], None], main_path: str) -> None:

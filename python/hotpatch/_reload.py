@@ -47,24 +47,29 @@ def reload(*modules: ModuleType | str | os.PathLike[str]) -> Reload:
         chosen = {id(module): module for it in watched for module in it.modules()}
     else:
         raise ValueError("nothing is watched; pass modules, or paths of their files")
+    return apply([*chosen.values()], {})
+
+
+def apply(modules: list[ModuleType], contents: dict[str, bytes]) -> Reload:
+    """Do what `reload` does. `contents` are those of files that have been read already, by path."""
     global _owner
     if _owner == _thread.get_ident():
         raise RuntimeError("a module that is being reloaded cannot reload; call it later")
     with _lock:
         _owner = _thread.get_ident()
         try:
-            return _reload([*chosen.values()])
+            return _apply(modules, contents)
         finally:
             _owner = None
 
 
-def _reload(modules: list[ModuleType]) -> Reload:
+def _apply(modules: list[ModuleType], contents: dict[str, bytes]) -> Reload:
     for module in modules:
         file_of(module)  # or this fails
     start = time.perf_counter()
     result = Reload()
     try:
-        Transaction(result).apply(modules)
+        Transaction(result, contents).apply(modules)
     except Exception as error:
         result.errors.append(error)
         raise ReloadError(result) from error

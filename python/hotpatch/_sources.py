@@ -64,8 +64,9 @@ class Note:
 _known: WeakKeyDictionary[ModuleType, Source] = WeakKeyDictionary()
 # By the names of modules. There can be more than one: not all code that is made is executed.
 _notes: dict[str, list[Note]] = {}
-# By file, what was there when somebody first looked, of modules that had been imported before.
-_seen: dict[str, bytes] = {}
+# By file, what was there when somebody first looked, of modules that had been imported before, and
+# whether it can be no other than what they were made of.
+_seen: dict[str, tuple[bytes, bool]] = {}
 
 
 def take_note(name: str, file: str, content: bytes, code: CodeType) -> None:
@@ -104,15 +105,16 @@ def is_made_of(module: ModuleType, content: bytes) -> bool:
         return notes[-1].content == content
     if module in _known:
         return _known[module].content == content
-    return _seen.get(file_of(module)) == content
+    return _seen.get(file_of(module)) == (content, True)
 
 
-def look(module: ModuleType) -> None:
-    """Remember the text of a module as it is now, if nobody knows yet what it was made of."""
+def look(module: ModuleType, content: bytes, *, is_old: bool) -> None:
+    """Remember what is in the file of a module now, if nobody knows yet what it was made of.
+
+    `is_old` says that it was there before the module was.
+    """
     if not is_known(module):
-        file = file_of(module)
-        with suppress(OSError):
-            _seen.setdefault(file, content_of(file))
+        _seen.setdefault(file_of(module), (content, is_old))
 
 
 def file_of(module: ModuleType) -> str:
@@ -186,7 +188,7 @@ def code_file(module: ModuleType, file: str) -> str:
 def _candidates(file: str) -> list[str]:
     texts = []
     with suppress(OSError, SyntaxError):
-        texts.append(decode(_seen[file] if file in _seen else content_of(file), file))
+        texts.append(decode(_seen[file][0] if file in _seen else content_of(file), file))
     entry = linecache.cache.get(file)
     if entry is not None and len(entry) == 4:
         texts.append("".join(entry[2]))

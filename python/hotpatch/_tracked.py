@@ -35,6 +35,11 @@ class Tracked:
             self._known[file] = known
         return known
 
+    def root(self, path: str) -> str | None:
+        """Return the folder that was given and in which a file is."""
+        found = [it for it in self.paths if path.startswith(it.rstrip(os.sep) + os.sep)]
+        return max(found, key=len, default=None)
+
     def modules(self) -> Iterator[ModuleType]:
         """Iterate over those that are there."""
         for module in list(sys.modules.values()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from types import ModuleType
@@ -29,8 +30,10 @@ from hotpatch._update import Update
 class Transaction:
     """What differs between modules and their files, and how the modules follow."""
 
-    def __init__(self, result: Reload) -> None:
+    def __init__(self, result: Reload, contents: dict[str, bytes]) -> None:
         self._result = result
+        # By path, what is in files, as far as somebody has read them already.
+        self._read = contents
         self._undo = Undo()
         self._updates: list[Update] = []
         # What is in the files now.
@@ -63,7 +66,10 @@ class Transaction:
         """Return the modules whose files say something else now, and what."""
         found = {}
         for module in modules:
-            content = content_of(file_of(module))
+            file = file_of(module)
+            content = self._read.get(os.path.abspath(file))
+            if content is None:
+                content = content_of(file)
             if is_made_of(module, content):
                 continue
             source = source_of(module)

@@ -9,17 +9,17 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable
-from types import SimpleNamespace, TracebackType
+from types import ModuleType, SimpleNamespace, TracebackType
 
 from hotpatch import _forks, _imports, _native
 from hotpatch._console import Console
-from hotpatch._reload import ReloadError, reload
+from hotpatch._reload import ReloadError, apply
 from hotpatch._report import Reload
-from hotpatch._sources import is_known, look
+from hotpatch._sources import content_of, is_known, look
 from hotpatch._tracked import Tracked, watched
 
 # For as long as a statement that is executed anew may take when the program ends.
-_PATIENCE = 2.0  # seconds
+_PATIENCE = 5.0  # seconds
 
 
 def watch(
@@ -72,13 +72,19 @@ class Watch:
         self._poll = poll
         self._lock = threading.RLock()
         self._pauses = 0
-        # Files that were saved and whose modules do not show it yet.
+        # By path, what is in the files, as last seen.
+        self._contents: dict[str, bytes] = {}
+        # Those of them that modules may not show yet.
         self._pending: set[str] = set()
         self._is_closed = False
+        self._watcher = _native.Watcher(poll=poll)
+        # From here on what is imported is noted; and now for what was before.
         self._end_of_notes = _imports.listen(tracked.wants, self._add)
+        for module in tracked.modules():
+            self._look(module)
         watched.append(tracked)
         _open.append(self)
-        self._start()
+        self._start_thread()
 
     @property
     def paths(self) -> list[str]:
@@ -133,20 +139,30 @@ class Watch:
         """Return how many threads this has, with that in which the system tells of changes."""
         return 2 if self._poll is None and self._watcher.notice is None else 1
 
-    def _start(self) -> None:
-        """Begin to watch, also again after `_stop`, and in a process that was forked then."""
+    def _start_again(self) -> None:
+        """Go on after `_stop`, here or in a process that was forked then."""
         self._watcher = _native.Watcher(poll=self._poll)
-        for module in self._tracked.modules():
-            file = os.path.abspath(module.__file__ or "")
-            # Whether there was an edit before is seen when it is reloaded.
-            is_younger = _is_younger_than_process(file)
-            if is_younger or is_known(module):
-                self._pending.add(file)
-            if not is_younger:
-                look(module)
-            self._watcher.add(file, None)
+        for file, content in self._contents.items():
+            self._watcher.add(file, content, root=self._tracked.root(file))
+        self._start_thread()
+
+    def _start_thread(self) -> None:
         self._thread = threading.Thread(target=self._serve, name="hotpatch.watch", daemon=True)
         self._thread.start()
+
+    def _look(self, module: ModuleType) -> None:
+        """See what is in the file of a module that was imported before."""
+        path = os.path.abspath(module.__file__ or "")
+        try:
+            content = content_of(path)
+        except OSError:
+            return
+        # Whether there was an edit before is seen when it is reloaded.
+        is_old = not _is_younger_than_process(path)
+        if is_known(module) or not is_old:
+            self._pending.add(path)
+        look(module, content, is_old=is_old)
+        self._add(path, content)
 
     def _stop(self) -> None:
         """End the threads."""
@@ -155,13 +171,16 @@ class Watch:
             self._thread.join(_PATIENCE)
 
     def _add(self, file: str, content: bytes) -> None:
-        self._watcher.add(os.path.abspath(file), content)
+        path = os.path.abspath(file)
+        self._contents[path] = content
+        self._watcher.add(path, content, root=self._tracked.root(path))
 
     def _serve(self) -> None:
         watcher, said = self._watcher, ""
         batch: list[tuple[str, bytes]] | None = []
         while batch is not None:
             with self._lock:
+                self._contents.update(batch)
                 self._pending.update(file for file, _ in batch)
             try:
                 notice = watcher.notice
@@ -185,12 +204,13 @@ class Watch:
             if not modules:
                 return
             try:
-                report = reload(*modules)
+                report = apply(modules, {file: self._contents[file] for file in self._pending})
             except ReloadError as error:
                 report = error.report
             else:
                 self._pending.clear()
-        if report.files or report.errors:
+        # While the program ends it may have lost its modules, which is nobody's concern.
+        if (report.files or report.errors) and not self._is_closed:
             self._tell(report)
 
     def _tell(self, report: Reload) -> None:
@@ -278,7 +298,7 @@ def _stop_all() -> None:
 
 def _start_all() -> None:
     for it in _open:
-        it._start()
+        it._start_again()
 
 
 # A thread that waits outside of the interpreter must not come back when that is gone.
