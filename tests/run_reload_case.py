@@ -2,10 +2,13 @@
 
 `check` in there is a generator that gets the module as `before.py` makes it. At each `yield` the
 next text is applied, and it gets the report, or the exception if that fails.
+
+Run by `hotpatch run`, it only saves the texts, and waits for what is reported.
 """
 
 import importlib
 import importlib.util
+import queue
 import shutil
 import sys
 import tempfile
@@ -13,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 import hotpatch
+from hotpatch import _watch
 
 
 def load(path: Path) -> ModuleType:
@@ -24,6 +28,31 @@ def load(path: Path) -> ModuleType:
     return module
 
 
+class Saving:
+    """Saves files, and waits for what the watch of this process reports."""
+
+    def __init__(self, watch: _watch.Watch) -> None:
+        self._reports: queue.Queue[hotpatch.Reload] = queue.Queue()
+        watch._on_reload = self._reports.put
+
+    def __call__(self, source: Path, file: Path) -> object:
+        shutil.copy(source, file)
+        report = self._reports.get(timeout=60)
+        if not report.errors:
+            return report
+        failure = hotpatch.ReloadError(report)
+        failure.__cause__ = report.errors[0]
+        return failure
+
+
+def reloading(source: Path, file: Path) -> object:
+    shutil.copy(source, file)
+    try:
+        return hotpatch.reload(file)
+    except hotpatch.ReloadError as error:
+        return error
+
+
 def main() -> None:
     case = Path(sys.argv[1])
     sys.dont_write_bytecode = True
@@ -32,18 +61,15 @@ def main() -> None:
         shutil.copy(case / "before.py", file)
         sys.path.insert(0, folder)
         module = importlib.import_module("subject")
-        assert str(hotpatch.reload(module)) == "nothing changed"
+        apply = Saving(_watch._open[0]) if _watch._open else reloading
+        if not _watch._open:
+            assert str(hotpatch.reload(module)) == "nothing changed"
         check = load(case / "holds.py").check(module)
         next(check)
         for name in ("after.py", "after2.py"):
             if (case / name).exists():
-                shutil.copy(case / name, file)
                 try:
-                    report: object = hotpatch.reload(module)
-                except hotpatch.ReloadError as error:
-                    report = error
-                try:
-                    check.send(report)
+                    check.send(apply(case / name, file))
                 except StopIteration:
                     return
         raise AssertionError("the check waits for another text")

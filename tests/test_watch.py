@@ -214,8 +214,8 @@ def test_by_default_a_report_is_written(
     folder.make("watched_one", "X = 1\n", is_known=False)
     with watch(folder.path) as it:
         it.pause()
-        folder.edit("watched_one", "X = 2\n")
-        while not it._pending:
+        file = folder.edit("watched_one", "X = 2\n")
+        while it._contents[str(file)] != b"X = 2\n":
             pass
         it.resume()
     written = capsys.readouterr().err.splitlines()
