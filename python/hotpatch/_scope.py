@@ -83,9 +83,12 @@ class Scope:
         self.set(name, MISSING)
 
     def _put(self, name: str, value: object) -> None:
+        # What a class has refused to bind need not be taken back, and cannot.
+        if self.get(name) is value:
+            return
         if value is not MISSING:
             setattr(self.owner, name, value)
-        elif self.get(name) is not MISSING:
+        else:
             delattr(self.owner, name)
 
     def names(self, module: ModuleType) -> tuple[dict[str, object], Mapping[str, object]]:

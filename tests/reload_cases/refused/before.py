@@ -1,0 +1,10 @@
+class Closed(type):
+    def __setattr__(cls, name, value):
+        raise AttributeError(f"{name} stays as it is")
+
+
+NUMBER = 1
+
+
+class Settings(metaclass=Closed):
+    LIMIT = 1
