@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _PURE = (
     *(ast.Name, ast.Attribute, ast.Constant, ast.Compare, ast.BoolOp, ast.UnaryOp, ast.Tuple),
-    *(ast.expr_context, ast.cmpop, ast.boolop, ast.unaryop),
+    *(ast.Subscript, ast.Slice, ast.expr_context, ast.cmpop, ast.boolop, ast.unaryop),
 )
 _PURE_CALLS = frozenset({"len", "isinstance", "hasattr"})
 

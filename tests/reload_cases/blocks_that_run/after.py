@@ -1,4 +1,5 @@
 import os
+import sys
 
 LOG = []
 DEBUG = True
@@ -40,3 +41,8 @@ if len(LOG) == 2:
     five = 5
 else:
     six = 6
+
+
+if sys.version_info[:2] >= (3, 8):
+    PLACE = "after"
+    seven = 7

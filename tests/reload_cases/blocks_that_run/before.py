@@ -1,4 +1,5 @@
 import os
+import sys
 
 LOG = []
 DEBUG = True
@@ -24,3 +25,7 @@ class A:
         x = 1
         if x:
             y = 1
+
+
+if sys.version_info[:2] >= (3, 8):
+    PLACE = "after"

@@ -16,8 +16,8 @@ def check(m):
     # The import has failed, and the handler has run.
     assert m.json is None
     assert not {"one", "three", "four", "six"} & vars(m).keys()
-    assert line_of(m.two) == 19
-    assert (m.A.y, m.A().f(), m.five) == (2, m.A, 5)
+    assert line_of(m.two) == 20
+    assert (m.A.y, m.A().f(), m.five, m.seven) == (2, m.A, 5, 7)
     assert m.A.f.__qualname__ == "A.f"
     left_out = [(it.qualname, it.line, it.why) for it in report.not_applied]
-    assert left_out == [("four", 26, "the test of its block may do more than look")]
+    assert left_out == [("four", 27, "the test of its block may do more than look")]
