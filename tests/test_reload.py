@@ -29,6 +29,15 @@ def test_a_module_can_be_named_by_its_file_or_folder(folder: Folder) -> None:
     assert (one.f(), two.f()) == (2, 2)
 
 
+def test_a_module_of_a_folder_whose_file_is_gone_stays_as_it_is(folder: Folder) -> None:
+    one = folder.make("reloaded_one", "def f(): return 1\n")
+    two = folder.make("reloaded_two", "def f(): return 1\n")
+    folder.edit("reloaded_one", "def f(): return 2\n").unlink()
+    folder.edit("reloaded_two", "def f(): return 2\n")
+    assert len(reload(folder.path).changes) == 1
+    assert (one.f(), two.f()) == (1, 2)
+
+
 def test_several_modules_change_or_none(folder: Folder) -> None:
     one = folder.make("reloaded_one", "X = 1\ndef f(): return 1\n")
     two = folder.make("reloaded_two", "def f(): return 1\n")

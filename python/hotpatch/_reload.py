@@ -32,7 +32,8 @@ def reload(*modules: ModuleType | str | os.PathLike[str]) -> Reload:
     """Apply what differs between the files of modules and what runs, all at once.
 
     Each of `modules` is a module, or the path of the file of one that is imported, or of a folder
-    that such files are in; without any, all modules that are watched are meant (see `watch`).
+    that such files are in; without any, all modules that are watched are meant (see `watch`). In a
+    folder, and of those that are watched, a module whose file is gone stays as it is.
 
     Functions and classes stay the objects that they are, and keep what they hold. Statements that
     are new or were changed run once, in their order; all others do not run again.
@@ -89,7 +90,8 @@ def _modules(given: ModuleType | str | os.PathLike[str]) -> Iterator[ModuleType]
         file = getattr(module, "__file__", None)
         if isinstance(file, str) and file.endswith((".py", ".pyw")):
             file = os.path.realpath(file)
-            if file == path or file.startswith(path + os.sep):
+            # Who deletes a file of a folder does not want it to be read.
+            if file == path or (file.startswith(path + os.sep) and os.path.exists(file)):
                 is_there = True
                 yield module
     if not is_there:
