@@ -426,6 +426,10 @@ class Statement:
         """
 
     @property
+    def imports(self) -> list[str]:
+        """The names that its module imports, of those that it may have attributes of."""
+
+    @property
     def blocks(self) -> list[tuple[int, str, int]]:
         """The blocks that it is in, from the outermost: line, keyword and number of the suite."""
 

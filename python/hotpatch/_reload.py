@@ -45,7 +45,8 @@ def reload(*modules: ModuleType | str | os.PathLike[str]) -> Reload:
     if modules:
         chosen = {id(module): module for it in modules for module in _modules(it)}
     elif watched:
-        chosen = {id(module): module for it in watched for module in it.modules()}
+        every = (module for it in watched for module in it.modules())
+        chosen = {id(it): it for it in every if os.path.exists(it.__file__ or "")}
     else:
         raise ValueError("nothing is watched; pass modules, or paths of their files")
     return apply([*chosen.values()], {})

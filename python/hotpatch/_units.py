@@ -49,6 +49,9 @@ class Place:
         """
         text = statement.text if text is None else text
         whole, moved = self._whole(statement, text)
+        if statement.imports:
+            # CPython looks whether the module imports the `a` of `a.b()` (3.11).
+            whole += f"if 0: import {', '.join(statement.imports)}\n"
         try:
             code: CodeType = compile(whole, self.file, "exec", flags=self.flags, dont_inherit=True)
         except SyntaxError as error:

@@ -93,6 +93,8 @@ pub(crate) struct Statement {
     /// The values that it computes of other names: the name that is bound to it, or the parameter whose
     /// default it is, the expression, and the names that it reads.
     derived: Vec<(String, String, Vec<String>)>,
+    /// The names that its module imports, of those that it may have attributes of.
+    imports: Vec<String>,
     /// The blocks that it is in, from the outermost: the line, the keyword and the number of the suite.
     blocks: Vec<(usize, &'static str, usize)>,
     /// Whether it is in `if __name__ == "__main__":`, or is that.
@@ -128,6 +130,7 @@ impl Statement {
             undecorated: String::new(),
             binds: statement.binds.clone(),
             derived: derived.collect(),
+            imports: outline.imports_in(statement).into_iter().map(str::to_owned).collect(),
             blocks: blocks.collect(),
             is_main: is_main(statement) || placed.blocks.iter().any(|(block, _)| is_main(block)),
             decorators: 0,

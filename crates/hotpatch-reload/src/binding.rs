@@ -1,5 +1,7 @@
 //! Which names a statement binds.
 
+use std::collections::HashSet;
+
 use ruff_python_ast::visitor::{self, Visitor};
 use ruff_python_ast::{self as ast, Expr, Stmt};
 
@@ -8,6 +10,47 @@ pub(crate) fn bound_by(statement: &Stmt) -> Vec<String> {
     let mut found = Binding::default();
     found.visit_stmt(statement);
     found.names
+}
+
+/// The names that import statements of a module bind, in whatever blocks of it they are.
+pub(crate) fn imported_by(suite: &[Stmt]) -> HashSet<String> {
+    let mut found = Imports::default();
+    found.visit_body(suite);
+    found.0
+}
+
+/// Finds import statements in the scope in which it looks.
+#[derive(Default)]
+struct Imports(HashSet<String>);
+
+impl<'a> Visitor<'a> for Imports {
+    fn visit_stmt(&mut self, statement: &'a Stmt) {
+        match statement {
+            Stmt::Import(_) | Stmt::ImportFrom(_) => self.0.extend(bound_by(statement)),
+            Stmt::FunctionDef(_) | Stmt::ClassDef(_) => {}
+            _ => visitor::walk_stmt(self, statement),
+        }
+    }
+
+    fn visit_expr(&mut self, _: &'a Expr) {}
+}
+
+/// Those of some names that a text may have attributes of: they stand there before a dot.
+pub(crate) fn with_attributes<'n>(names: &'n HashSet<String>, text: &str) -> Vec<&'n str> {
+    let is_in_a_name = |it: char| it == '_' || it.is_alphanumeric();
+    let mut found = Vec::new();
+    for (dot, _) in text.match_indices('.') {
+        let before = text[..dot].trim_end();
+        let start = before
+            .rfind(|it| !is_in_a_name(it))
+            .map_or(0, |index| index + before[index..].chars().next().map_or(0, char::len_utf8));
+        if let Some(name) = names.get(&before[start..]) {
+            if !found.contains(&name.as_str()) {
+                found.push(name.as_str());
+            }
+        }
+    }
+    found
 }
 
 /// Finds the names that are bound in the scope in which it looks.
@@ -84,6 +127,15 @@ impl<'a> Visitor<'a> for Binding {
 #[cfg(test)]
 mod tests {
     use crate::Outline;
+
+    #[test]
+    fn a_statement_knows_which_imports_it_may_have_attributes_of() {
+        let text = "import a.b\ntry:\n    from c import d as e\nexcept E:\n    e = a.x + e .y + z.a.e\n\
+                    def f():\n    import g\n    return g.a, a\n";
+        let outline = Outline::of(text).unwrap();
+        let found: Vec<_> = outline.statements.iter().map(|it| outline.imports_in(it)).collect();
+        assert_eq!(found, [vec!["a"], vec!["a", "e"], vec![]]);
+    }
 
     #[test]
     fn a_statement_knows_what_it_binds() {

@@ -3,6 +3,7 @@
 //! Two statements mean the same if their syntax trees are equal but for positions. Trees are compared by
 //! digests, so that an outline is small enough to be kept, and its text need not be parsed again.
 
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 
@@ -13,7 +14,7 @@ use ruff_python_ast::{self as ast, ExceptHandler, Expr, Stmt};
 use ruff_source_file::LineIndex;
 use ruff_text_size::{Ranged, TextRange, TextSize};
 
-use crate::binding::bound_by;
+use crate::binding::{bound_by, imported_by, with_attributes};
 use crate::error::Error;
 use crate::reading::{self, Derived, Import};
 
@@ -34,6 +35,8 @@ impl Digest {
 pub struct Outline {
     /// Those at the top, in their order.
     pub statements: Vec<Statement>,
+    /// The names that are imported at the top, in blocks or not.
+    imported: HashSet<String>,
     text: String,
 }
 
@@ -159,7 +162,8 @@ impl Outline {
             Error::syntax(text, error.location.start().to_usize(), &error.error)
         })?;
         let reader = Reader { text, lines: LineIndex::from_source_text(text) };
-        Ok(Self { statements: reader.statements(parsed.suite()), text: text.to_owned() })
+        let statements = reader.statements(parsed.suite());
+        Ok(Self { statements, imported: imported_by(parsed.suite()), text: text.to_owned() })
     }
 
     /// The source text.
@@ -180,6 +184,14 @@ impl Outline {
             }
         }
         found
+    }
+
+    /// The names that the module imports, of those that a statement may have attributes of.
+    ///
+    /// CPython compiles `a.b()` in another way if the module imports `a`.
+    #[must_use]
+    pub fn imports_in(&self, statement: &Statement) -> Vec<&str> {
+        with_attributes(&self.imported, &self.text[statement.range.clone()])
     }
 
     /// The text of a definition as [`Self::lines_of`] gives it, with empty lines in the place of decorators.

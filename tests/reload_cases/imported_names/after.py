@@ -1,0 +1,5 @@
+import math
+
+
+def root(number):
+    return math.sqrt(number + 1)
