@@ -38,6 +38,15 @@ def test_a_module_of_a_folder_whose_file_is_gone_stays_as_it_is(folder: Folder) 
     assert (one.f(), two.f()) == (1, 2)
 
 
+def test_a_module_whose_first_function_is_in_a_wrapper_is_known(folder: Folder) -> None:
+    wrapped = "import contextlib\n@contextlib.contextmanager\ndef f(): yield 1\n"
+    module = folder.make("reloaded_wrapped", wrapped)
+    folder.edit("reloaded_wrapped", wrapped.replace("yield 1", "yield 2"))
+    assert [it.qualname for it in reload(module).changes] == ["f"]
+    with module.f() as number:
+        assert number == 2
+
+
 def test_several_modules_change_or_none(folder: Folder) -> None:
     one = folder.make("reloaded_one", "X = 1\ndef f(): return 1\n")
     two = folder.make("reloaded_two", "def f(): return 1\n")

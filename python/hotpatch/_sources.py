@@ -6,7 +6,7 @@ import linecache
 import os
 from contextlib import suppress
 from importlib.util import decode_source
-from types import CodeType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from weakref import WeakKeyDictionary, ref
 
 from hotpatch import _native
@@ -174,14 +174,9 @@ def _find(module: ModuleType) -> Source:
 def code_file(module: ModuleType, file: str) -> str:
     """Return the file that the code of a module names, which is another if it was moved."""
     for value in list(vars(module).values()):
-        code = getattr(value, "__code__", None)
-        # What a decorator made says that it is of this module, and its code comes from another.
-        if (
-            isinstance(code, CodeType)
-            and getattr(value, "__module__", None) == module.__name__
-            and os.path.basename(code.co_filename) == os.path.basename(file)
-        ):
-            return code.co_filename
+        # A wrapper of a decorator says that it is of the module, but its globals do not.
+        if isinstance(value, FunctionType) and value.__globals__ is vars(module):
+            return _native.below(value).__code__.co_filename
     return file
 
 
