@@ -430,6 +430,10 @@ class Statement:
         """The names that its module imports, of those that it may have attributes of."""
 
     @property
+    def is_doc(self) -> bool:
+        """Whether it is the doc string of the module or of a class."""
+
+    @property
     def blocks(self) -> list[tuple[int, str, int]]:
         """The blocks that it is in, from the outermost: line, keyword and number of the suite."""
 

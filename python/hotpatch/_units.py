@@ -48,7 +48,10 @@ class Place:
         Raises `SyntaxError`, with the line in the file.
         """
         text = statement.text if text is None else text
-        whole, moved = self._whole(statement, text)
+        # A text that stands alone is no doc string if it is not the first.
+        is_first = statement.kind != "statement" or statement.is_doc
+        above = () if is_first else (f"{_indent(text)}pass",)
+        whole, moved = self._whole(statement, text, above)
         if statement.imports:
             # CPython looks whether the module imports the `a` of `a.b()` (3.11).
             whole += f"if 0: import {', '.join(statement.imports)}\n"
@@ -79,9 +82,11 @@ class Place:
         first = self.headers[0] if self.headers else text
         return ("if True:",) * bool(_indent(first)) + self.headers
 
-    def _whole(self, statement: Statement, text: str) -> tuple[str, int]:
+    def _whole(
+        self, statement: Statement, text: str, above: tuple[str, ...] = ()
+    ) -> tuple[str, int]:
         """Return a text with what is around it, and by how many lines that has to be moved."""
-        around = self._around(text.lstrip("\n"))
+        around = (*self._around(text.lstrip("\n")), *above)
         return "\n".join((*around, text)) + "\n", statement.lines[0] - 1 - len(around)
 
     def body(self, code: CodeType) -> CodeType:

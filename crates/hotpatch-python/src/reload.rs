@@ -95,6 +95,8 @@ pub(crate) struct Statement {
     derived: Vec<(String, String, Vec<String>)>,
     /// The names that its module imports, of those that it may have attributes of.
     imports: Vec<String>,
+    /// Whether it is the doc string of the module or of a class.
+    is_doc: bool,
     /// The blocks that it is in, from the outermost: the line, the keyword and the number of the suite.
     blocks: Vec<(usize, &'static str, usize)>,
     /// Whether it is in `if __name__ == "__main__":`, or is that.
@@ -131,6 +133,7 @@ impl Statement {
             binds: statement.binds.clone(),
             derived: derived.collect(),
             imports: outline.imports_in(statement).into_iter().map(str::to_owned).collect(),
+            is_doc: statement.is_doc,
             blocks: blocks.collect(),
             is_main: is_main(statement) || placed.blocks.iter().any(|(block, _)| is_main(block)),
             decorators: 0,

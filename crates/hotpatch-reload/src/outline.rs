@@ -55,6 +55,8 @@ pub struct Statement {
     pub imports: Vec<Import>,
     /// The values that it computes of other names.
     pub derived: Vec<Derived>,
+    /// Whether it is the doc string of the module or of a class.
+    pub is_doc: bool,
     /// Where the decorators of a definition end, if it has some.
     pub decorators_end: Option<usize>,
     /// Of what it means.
@@ -162,7 +164,7 @@ impl Outline {
             Error::syntax(text, error.location.start().to_usize(), &error.error)
         })?;
         let reader = Reader { text, lines: LineIndex::from_source_text(text) };
-        let statements = reader.statements(parsed.suite());
+        let statements = reader.documented(parsed.suite());
         Ok(Self { statements, imported: imported_by(parsed.suite()), text: text.to_owned() })
     }
 
@@ -232,6 +234,15 @@ impl Reader<'_> {
         suite.iter().map(|statement| self.statement(statement)).collect()
     }
 
+    /// The statements of a module or a class, whose first may be a doc string.
+    fn documented(&self, suite: &[Stmt]) -> Vec<Statement> {
+        let mut statements = self.statements(suite);
+        if let (Some(first), Some(Stmt::Expr(it))) = (statements.first_mut(), suite.first()) {
+            first.is_doc = it.value.is_string_literal_expr();
+        }
+        statements
+    }
+
     fn statement(&self, statement: &Stmt) -> Statement {
         let range = statement.range();
         let line = self.lines.line_index(range.start());
@@ -256,6 +267,7 @@ impl Reader<'_> {
         };
         Statement {
             kind,
+            is_doc: false,
             decorators_end: decorators.map(|it| it.range().end().to_usize()),
             lines: (line.get(), self.lines.line_index(last(range)).get()),
             range: range.into(),
@@ -293,7 +305,7 @@ impl Reader<'_> {
                     }),
                 )),
                 type_params: it.type_params.as_ref().map(|it| it.range.into()),
-                body: self.statements(&it.body),
+                body: self.documented(&it.body),
             }),
             Stmt::If(it) => {
                 let tests = it.elif_else_clauses.iter();
@@ -356,7 +368,8 @@ fn function(definition: &ast::StmtFunctionDef) -> Function {
     let parameters = &definition.parameters;
     let each: Vec<_> = parameters.iter().collect();
     let names: Vec<_> = each.iter().map(|it| it.name().as_str()).collect();
-    let annotations: Vec<_> = each.iter().map(|it| it.annotation().map(comparable)).collect();
+    let annotations = each.iter().filter_map(|it| Some((it.name().as_str(), it.annotation()?)));
+    let annotations: Vec<_> = annotations.map(|(name, it)| (name, comparable(it))).collect();
     let defaults = parameters.iter_non_variadic_params().filter_map(|it| {
         let default = it.default()?;
         Some((it.parameter.name.to_string(), digest(&comparable(default))))

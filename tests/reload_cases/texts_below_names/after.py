@@ -1,0 +1,14 @@
+"""The module, edited."""
+
+LIMIT = 3
+"""How many there are."""
+
+
+class Settings:
+    """The class, edited."""
+
+    size = 1
+    """How large it is."""
+
+    def grow(self, number: int) -> int:
+        return number
