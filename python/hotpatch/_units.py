@@ -49,8 +49,8 @@ class Place:
         """
         text = statement.text if text is None else text
         # A text that stands alone is no doc string if it is not the first.
-        is_first = statement.kind != "statement" or statement.is_doc
-        above = () if is_first else (f"{_indent(text)}pass",)
+        is_first = statement.is_doc or text.startswith("from __future__")
+        above = () if is_first or statement.kind != "statement" else (f"{_indent(text)}pass",)
         whole, moved = self._whole(statement, text, above)
         if statement.imports:
             # CPython looks whether the module imports the `a` of `a.b()` (3.11).

@@ -1,5 +1,7 @@
 """The module, edited."""
 
+from __future__ import annotations
+
 LIMIT = 3
 """How many there are."""
 

@@ -5,4 +5,4 @@ def check(subject):
     yield
     assert subject.__doc__ == "The module, edited."
     assert subject.Settings.__doc__ == "The class, edited."
-    assert subject.Settings.grow.__annotations__ == {"number": int, "return": int}
+    assert subject.Settings.grow.__annotations__ == {"number": "int", "return": "int"}
