@@ -34,7 +34,7 @@ $(VENV)/.build: $(SOURCE) $(VENV)/.deps
 	rm -f $(VENV)/.release
 	touch $@
 
-.PHONY: help build demo demo-rust test test-rust test-python lint format torture programs survey memory sanitize valgrind matrix bench
+.PHONY: help build demo demo-rust test test-rust test-python lint format torture programs replays survey memory sanitize valgrind matrix bench
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -78,6 +78,10 @@ torture: $(VENV)/.release ## Run CPython's own tests with the functions under te
 programs: $(VENV)/.release ## Run programs that were not written here with hooks on all of their functions
 	$(BIN)/python -m pip install --quiet --requirement programs/requirements.txt
 	$(BIN)/python -m programs
+
+replays: $(VENV)/.release ## Replay released versions of packages with live reload
+	$(BIN)/python -m pip install --quiet --requirement replays/requirements.txt
+	$(BIN)/python -m replays
 
 survey: build ## Patch every C function and method of the standard library, and call it
 	$(BIN)/python -W ignore -m survey

@@ -53,6 +53,14 @@ def programs(session: nox.Session) -> None:
     session.run("python", "-m", "programs", *session.posargs)
 
 
+@nox.session(python=[f"python{version}" for version in VERSIONS], default=False)
+def replays(session: nox.Session) -> None:
+    """Replay released versions of packages that were not written here with live reload."""
+    install(session)
+    session.install("--requirement", "replays/requirements.txt")
+    session.run("python", "-m", "replays", *session.posargs)
+
+
 # Debian builds these with the compiler that makes machine code of traces, and leaves it off.
 @nox.session(python=["python3.14", "python3.15"])
 def jit(session: nox.Session) -> None:

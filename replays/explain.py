@@ -1,0 +1,149 @@
+"""Compares a process with reloads with fresh ones, and tells what was to be expected."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import difflib
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+from replays.subjects import EXPECTED, NOT_COMPARED, Subject
+from replays.versions import wheel
+
+# What a difference can be. Only the last one is wrong.
+REPORTED, IMPORTED, DERIVED, KNOWN, WRONG = "reported", "imported", "derived", "known", "wrong"
+
+
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_EVALUATED = ("[annotations]", "[defaults]")
+
+
+@dataclasses.dataclass
+class Difference:
+    """Something that is other than in a fresh process."""
+
+    kind: str
+    version: str
+    place: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.version} {self.place}\n{self.text}"
+
+
+class Comparison:
+    """The versions of a package, as they are after reloads and as they should be."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        # Modules and names in them that reports had.
+        self.left_out: list[tuple[str, str]] = []
+        self.statements: dict[str, dict[str, ast.stmt]] = {}
+        self.derived: set[str] = set()
+
+    def differences(
+        self, version: str, now: dict[str, Any], fresh: dict[str, Any]
+    ) -> Iterator[Difference]:
+        """Iterate over what differs in one version. They have to come in their order."""
+        before, self.statements = self.statements, _statements(self.subject, version)
+        reload = now["reload"]
+        for which in (reload, reload.get("again", {})):
+            for file, names, _ in which.get("left_out", ()):
+                module = _module_of(file)
+                self.left_out += [(module, name) for name in names.split(", ")]
+            if which.get("error"):
+                yield Difference(WRONG, version, "reload", which["error"])
+                return
+        if again := reload.get("again", {}).get("changed"):
+            yield Difference(WRONG, version, "reloaded again", "\n".join(again))
+        for module in {*now["refused"]} ^ {*fresh["refused"]}:
+            yield Difference(WRONG, version, "imports", module)
+        for place, text in _unequal(now["structure"], fresh["structure"]):
+            if not any(place.endswith(it) for it in NOT_COMPARED):
+                yield Difference(self.kind(place, text, before), version, place, text)
+        for which in ("results", "held"):
+            for place, text in _unequal(now[which], fresh["results"]):
+                yield Difference(
+                    self.of_results(f"{which} {text}"), version, f"{which} {place}", text
+                )
+
+    def of_results(self, text: str) -> str:
+        return KNOWN if any(known in text for known in EXPECTED) else WRONG
+
+    def kind(self, place: str, text: str, before: dict[str, dict[str, ast.stmt]]) -> str:
+        """Tell which difference it is."""
+        module, _, rest = place.partition(":")
+        name, _, _ = rest.partition(" ")
+        if any(known in place for known in EXPECTED):
+            return KNOWN
+        for it, reported in self.left_out:
+            if it == module and f"{name}.".startswith(f"{reported}."):
+                return REPORTED
+        names = self.statements.get(module, {})
+        statement = names.get(name, names.get("*"))
+        what = place.partition(" ")[2]
+        if isinstance(statement, ast.ImportFrom) or "<another " in text:
+            return IMPORTED
+        was = before.get(module, {}).get(name)
+        if statement is not None and was is not None:
+            is_derived = place in self.derived or ast.dump(was) == ast.dump(statement)
+            # Annotations and defaults are evaluated when a definition is executed.
+            is_value = not isinstance(statement, _DEFINITIONS) or what in _EVALUATED
+            if is_derived and is_value:
+                self.derived.add(place)
+                return DERIVED
+        return WRONG
+
+
+def _unequal(now: dict[str, str], fresh: dict[str, str]) -> Iterator[tuple[str, str]]:
+    for place in {**fresh, **now}:
+        one, other = now.get(place, "absent"), fresh.get(place, "absent")
+        if one != other:
+            yield place, _shown(one, other)
+
+
+def _shown(now: str, fresh: str) -> str:
+    """Write two texts from where they differ."""
+    matcher = difflib.SequenceMatcher(None, fresh[:4000], now[:4000], autojunk=False)
+    start = max(next((i for tag, i, *_ in matcher.get_opcodes() if tag != "equal"), 0) - 40, 0)
+    return f"      has {now[start : start + 200]}\n   should {fresh[start : start + 200]}"
+
+
+def _module_of(file: str) -> str:
+    return file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def _statements(subject: Subject, version: str) -> dict[str, dict[str, ast.stmt]]:
+    """Return the statement that binds each name of each module, in a version."""
+    found = {}
+    with zipfile.ZipFile(wheel(subject.distribution, version)) as archive:
+        for file in archive.namelist():
+            if file.endswith(".py"):
+                names: dict[str, ast.stmt] = {}
+                _bind(ast.parse(archive.read(file)).body, "", names)
+                found[_module_of(file)] = names
+    return found
+
+
+def _bind(body: list[ast.stmt], prefix: str, names: dict[str, ast.stmt]) -> None:
+    for node in body:
+        for it in _outside_of_definitions(node):
+            if isinstance(it, ast.Name) and isinstance(it.ctx, ast.Store):
+                names[prefix + it.id] = node
+            elif isinstance(it, ast.alias):
+                names[prefix + (it.asname or it.name)] = node
+            elif isinstance(it, _DEFINITIONS):
+                names[prefix + it.name] = it
+            if isinstance(it, (ast.Import, ast.ImportFrom)):
+                names.update({prefix + (alias.asname or alias.name): it for alias in it.names})
+            if isinstance(it, ast.ClassDef):
+                _bind(it.body, f"{prefix}{it.name}.", names)
+
+
+def _outside_of_definitions(node: ast.AST) -> Iterator[ast.AST]:
+    yield node
+    if not isinstance(node, (*_DEFINITIONS, ast.ImportFrom)):
+        for inner in ast.iter_child_nodes(node):
+            yield from _outside_of_definitions(inner)
