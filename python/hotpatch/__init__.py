@@ -26,6 +26,10 @@ if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> object:
         """Import live reload when it is asked for."""
+        if name in ("load_ipython_extension", "unload_ipython_extension"):
+            from hotpatch import ipython
+
+            return getattr(ipython, name)
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         if name in ("Watch", "watch"):

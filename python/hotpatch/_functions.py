@@ -108,11 +108,25 @@ class Bodies:
             if function.__doc__ == old != new:
                 self.set(function, "__doc__", new)
 
+    def become(self, function: FunctionType, other: FunctionType) -> None:
+        """Make a function what another one is, with its name and attributes."""
+        self.give([(function, other)])
+        for name in ("__name__", "__qualname__", "__doc__"):
+            self.set(function, name, getattr(other, name))
+        self._undo.add(_restore_attributes, function, dict(vars(function)))
+        vars(function).pop("__wrapped__", None)
+        vars(function).update(vars(other))
+
     def set(self, function: FunctionType, name: str, value: object) -> None:
         """Set an attribute of a function."""
         before = getattr(function, name)
         self._undo.add(setattr, function, name, before)
         setattr(function, name, value)
+
+
+def _restore_attributes(function: FunctionType, attributes: dict[str, Any]) -> None:
+    vars(function).clear()
+    vars(function).update(attributes)
 
 
 def doc_of(code: CodeType) -> str | None:

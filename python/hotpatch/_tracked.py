@@ -56,9 +56,10 @@ class Tracked:
         folders = inner.split(os.sep)[:-1]
         if any(name in _OTHERS or name.startswith(".") for name in folders):
             return False
-        # A pattern is for a file or a folder, by its name or by its path from the root.
+        # A pattern is for a file or a folder, by its name or by its path, from the root or whole.
         parts = inner.split(os.sep)
-        forms = [*parts, *(os.sep.join(parts[: count + 1]) for count in range(len(parts))), path]
+        inside = [os.sep.join(parts[: count + 1]) for count in range(len(parts))]
+        forms = [*parts, *inside, *(os.path.join(root, it) for it in inside)]
         return not any(
             fnmatch.fnmatch(form, pattern.rstrip(os.sep))
             for pattern in self._exclude

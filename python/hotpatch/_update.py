@@ -284,7 +284,8 @@ class Update:
         before = self.source.deleted.get(scope.qualname(new.name), lambda: None)()
         after = scope.get(new.name)
         if isinstance(before, FunctionType) and isinstance(after, FunctionType):
-            self._continue(before, after, new.name, scope)
+            self._bodies.become(before, after)
+            scope.set(new.name, before)
 
     def _plan_removal(self, old: Statement, scope: Scope, bound: set[str]) -> None:
         codes = [*self._live(old)]
@@ -361,21 +362,12 @@ class Update:
         self._run(tree, scope)
         after = scope.get(new.name)
         if isinstance(before, FunctionType) and isinstance(after, FunctionType):
-            self._continue(before, after, new.name, scope)
+            self._bodies.become(before, after)
+            scope.set(new.name, before)
         elif before is not MISSING and before is not after:
             count = _holders.replace(before, after, self._undo, self._named)
             if count:
                 self._report.keep_holders(scope.qualname(new.name), new.lines[0], count)
-
-    def _continue(self, before: FunctionType, after: FunctionType, name: str, scope: Scope) -> None:
-        """Let a function be what another is, and have its name."""
-        self._bodies.give([(before, after)])
-        for attribute in ("__name__", "__qualname__", "__doc__"):
-            self._bodies.set(before, attribute, getattr(after, attribute))
-        self._undo.add(_restore_attributes, before, dict(vars(before)))
-        vars(before).pop("__wrapped__", None)
-        vars(before).update(vars(after))
-        scope.set(name, before)
 
     def _declare(
         self, old: Statement, new: Statement, code: CodeType, lives: list[CodeType], scope: Scope
@@ -416,8 +408,3 @@ def _flags(steps: list[Step]) -> int:
             tree: CodeType = compile(step.new.text, "", "exec", dont_inherit=True)
             flags |= tree.co_flags & FUTURE_FLAGS
     return flags
-
-
-def _restore_attributes(function: FunctionType, attributes: dict[str, Any]) -> None:
-    vars(function).clear()
-    vars(function).update(attributes)

@@ -1,0 +1,163 @@
+"""An extension of IPython: `%load_ext hotpatch`.
+
+Modules that were edited change before a cell runs. A function or a class that a cell defines anew
+stays the object that it is, so that whatever holds it follows.
+"""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from collections.abc import Iterator
+from types import FunctionType, ModuleType
+
+from hotpatch import _imports
+from hotpatch._become import become
+from hotpatch._blocks import NotAppliedError
+from hotpatch._console import Console
+from hotpatch._functions import Bodies, functions_in
+from hotpatch._reload import ReloadError, reload
+from hotpatch._scope import Undo
+from hotpatch._sources import content_of, look
+from hotpatch._tracked import Tracked, watched
+from hotpatch._units import codes_in
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Extension:
+    """What the extension does in one shell."""
+
+    def __init__(self, shell: Any) -> None:
+        self._shell = shell
+        # All but the standard library and what is installed.
+        library = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
+        own = os.path.dirname(__file__)
+        self._tracked = Tracked([os.getcwd(), os.sep], [*library, own])
+        self._console = Console()
+        # The state of files when their content was last read.
+        self._states: dict[str, tuple[int, ...]] = {}
+        # Modules that a reload has failed for.
+        self._failed: set[ModuleType] = set()
+        # What names of the user were bound to when a cell began.
+        self._before: dict[str, Any] = {}
+        self._end_of_notes = _imports.listen(self._tracked.wants, self._note)
+        for module in self._tracked.modules():
+            file = module.__file__ or ""
+            try:
+                look(module, content_of(file), is_old=False)
+            except OSError:
+                continue
+            self._note(file)
+        watched.append(self._tracked)
+        shell.events.register("pre_run_cell", self.before_cell)
+        shell.events.register("post_run_cell", self.after_cell)
+
+    def close(self) -> None:
+        """Do nothing from now on."""
+        self._shell.events.unregister("pre_run_cell", self.before_cell)
+        self._shell.events.unregister("post_run_cell", self.after_cell)
+        watched.remove(self._tracked)
+        self._end_of_notes()
+
+    def before_cell(self, info: object = None) -> None:
+        """Reload what was edited."""
+        changed = [*self._changed()]
+        if changed:
+            try:
+                report = reload(*{*changed, *self._failed})
+            except ReloadError as error:
+                report = error.report
+                self._failed.update(changed)
+            else:
+                self._failed.clear()
+            self._console.show(report)
+        self._before = {
+            name: value
+            for name, value in self._shell.user_ns.items()
+            if isinstance(value, (FunctionType, type)) and self._is_own(name, value)
+        }
+
+    def after_cell(self, result: object = None) -> None:
+        """Let what was defined anew be the object that it was."""
+        names = self._shell.user_ns
+        for name, before in self._before.items():
+            after = names.get(name)
+            if after is not before and self._is_own(name, after) and not self._uses(after, before):
+                self._continue(name, before, after)
+        self._before.clear()
+
+    def _continue(self, name: str, before: Any, after: Any) -> None:
+        undo = Undo()
+        try:
+            if isinstance(before, type) and isinstance(after, type):
+                become(before, after, undo)
+            elif isinstance(before, FunctionType) and isinstance(after, FunctionType):
+                Bodies(undo).become(before, after)
+            else:
+                return
+        except NotAppliedError as error:
+            undo.roll_back()
+            self._console.say(f"{name} is another class now, and what holds the old one: {error}")
+        else:
+            self._shell.user_ns[name] = before
+
+    def _changed(self) -> Iterator[ModuleType]:
+        """Iterate over the modules whose files are not as they were."""
+        for module in self._tracked.modules():
+            file = module.__file__ or ""
+            state = _state_of(file)
+            if state is not None and self._states.get(file) != state:
+                self._states[file] = state
+                yield module
+
+    def _note(self, file: str, content: bytes = b"") -> None:
+        state = _state_of(file)
+        if state is not None:
+            self._states[file] = state
+
+    def _is_own(self, name: str, value: object) -> bool:
+        """Return whether a cell has defined this under this name."""
+        module = self._shell.user_module.__name__
+        return (
+            getattr(value, "__qualname__", None) == name
+            and getattr(value, "__module__", None) == module
+        )
+
+    def _uses(self, after: object, before: object) -> bool:
+        """Return whether what is new calls what was before under another name, as a wrapper does."""
+        names = {
+            name
+            for name, value in self._shell.user_ns.items()
+            if value is before and not name.startswith("_")
+        }
+        return isinstance(after, FunctionType) and (
+            any(it is before for it in functions_in(after))
+            or any(not names.isdisjoint(code.co_names) for code in codes_in(after.__code__))
+        )
+
+
+def _state_of(file: str) -> tuple[int, ...] | None:
+    try:
+        it = os.stat(file)
+    except OSError:
+        return None
+    return it.st_dev, it.st_ino, it.st_size, it.st_mtime_ns, it.st_ctime_ns
+
+
+_extensions: dict[int, Extension] = {}
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Begin to do so in a shell."""
+    if id(shell) not in _extensions:
+        _extensions[id(shell)] = Extension(shell)
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """End it."""
+    extension = _extensions.pop(id(shell), None)
+    if extension is not None:
+        extension.close()
