@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import CodeType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 
 from hotpatch._units import Place
 
@@ -22,6 +22,12 @@ _OF_ANNOTATIONS = (
     "__annotate_func__",
     "__conditional_annotations__",
 )
+# What a class makes of functions of these names.
+_WRAPPED: dict[str, Any] = {
+    "__new__": staticmethod,
+    "__init_subclass__": classmethod,
+    "__class_getitem__": classmethod,
+}
 
 
 class Undo:
@@ -101,6 +107,8 @@ class Scope:
             self._run_in_module(code, vars(module))
             return
         for name, value in self.results(code, module).items():
+            if name in _WRAPPED and isinstance(value, FunctionType):
+                value = _WRAPPED[name](value)
             self.set(name, value)
             notify = getattr(type(value), "__set_name__", None)
             if notify is not None:
@@ -133,6 +141,10 @@ class Scope:
         cell = bound.pop("__classcell__", None)
         if cell is not None:
             cell.cell_contents = self.owner
+        # Where annotations and type parameters look for names of the class (3.12).
+        cell = bound.pop("__classdictcell__", None)
+        if cell is not None and isinstance(self.owner, type):
+            cell.cell_contents = vars(self.owner)
         for name in (*_IMPLICIT, *_OF_ANNOTATIONS):
             bound.pop(name, None)
         return bound

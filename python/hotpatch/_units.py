@@ -55,6 +55,9 @@ class Place:
         if statement.imports:
             # CPython looks whether the module imports the `a` of `a.b()` (3.11).
             whole += f"if 0: import {', '.join(statement.imports)}\n"
+        if "class " in text and moved > 0:
+            # Since 3.13 the line of a class is a constant, which does not move.
+            whole, moved = "\n" * moved + whole, 0
         try:
             code: CodeType = compile(whole, self.file, "exec", flags=self.flags, dont_inherit=True)
         except SyntaxError as error:

@@ -1,0 +1,6 @@
+class A:
+    x: int = 1
+
+
+class B:
+    pass
