@@ -7,7 +7,7 @@ from types import ModuleType, resolve_bases
 
 from hotpatch._blocks import NotAppliedError
 from hotpatch._native import Statement
-from hotpatch._scope import Names, Scope
+from hotpatch._scope import Names, Scope, execute
 from hotpatch._units import child
 
 TYPE_CHECKING = False
@@ -41,7 +41,7 @@ def annotate(new: Statement, scope: Scope, inner: Scope, module: ModuleType) -> 
     place = scope.place
     code = compile(tree, place.file, "exec", flags=place.flags, dont_inherit=True)
     names = Names(vars(inner.owner))
-    exec(child(place.body(code), node.name), vars(module), names)
+    execute(child(place.body(code), node.name), vars(module), names, inner.owner)
     # Since 3.14 there is a function that makes them.
     function = names.bound.get("__annotate_func__") or names.bound.get("__annotate__")
     owner: Any = inner.owner
@@ -53,30 +53,25 @@ def annotate(new: Statement, scope: Scope, inner: Scope, module: ModuleType) -> 
         inner.set("__annotations__", names["__annotations__"])
 
 
-def set_bases(
-    old: Statement, new: Statement, scope: Scope, inner: Scope, module: ModuleType
-) -> None:
+def set_bases(new: Statement, scope: Scope, inner: Scope, module: ModuleType) -> None:
     """Give a class the bases that its text has now.
 
-    Raises `NotAppliedError` if something else in its first line changed, or if CPython does not
-    allow it.
+    Raises `NotAppliedError` if CPython does not allow it.
     """
-    before, after = _only(old, scope), _only(new, scope)
-    assert isinstance(before, ast.ClassDef)
+    after = _only(new, scope)
     assert isinstance(after, ast.ClassDef)
-    for name in ("keywords", "type_params"):
-        parts = [[ast.dump(it) for it in getattr(node, name, ())] for node in (before, after)]
-        if parts[0] != parts[1]:
-            raise NotAppliedError("its keywords or type parameters changed")
     names = scope.names(module)
     values = []
     for node in after.bases:
         code = compile(ast.Expression(node), scope.place.file, "eval", dont_inherit=True)
         values.append(eval(code, *names))
     owner: Any = inner.owner
-    bases = owner.__bases__
+    bases, now = owner.__bases__, resolve_bases(tuple(values)) or (object,)
+    if not all(issubclass(type(owner), type(base)) for base in now):
+        raise NotAppliedError("its bases have another metaclass")
     try:
-        owner.__bases__ = resolve_bases(tuple(values)) or (object,)
+        if now != bases:
+            owner.__bases__ = now
     except TypeError as error:
         raise NotAppliedError(f"its bases cannot change: {error}") from error
     scope.undo.add(setattr, owner, "__bases__", bases)

@@ -32,7 +32,7 @@ def functions_in(value: object) -> Iterator[FunctionType]:
         seen.add(id(value))
         if isinstance(value, FunctionType):
             yield value
-            left += [it for cell in value.__closure__ or () if (it := _content(cell)) is not None]
+            left += [it for cell in value.__closure__ or () if (it := content_of(cell)) is not None]
         elif isinstance(value, (staticmethod, classmethod)):
             left.append(value.__func__)
         elif isinstance(value, property):
@@ -44,7 +44,8 @@ def functions_in(value: object) -> Iterator[FunctionType]:
             left.append(wrapped)
 
 
-def _content(cell: CellType) -> object:
+def content_of(cell: CellType) -> object:
+    """Return what is in a cell, or None."""
     try:
         return cell.cell_contents
     except ValueError:
@@ -114,7 +115,8 @@ class Bodies:
         for name in ("__name__", "__qualname__", "__doc__"):
             self.set(function, name, getattr(other, name))
         self._undo.add(_restore_attributes, function, dict(vars(function)))
-        vars(function).pop("__wrapped__", None)
+        for name in ("__wrapped__", "__isabstractmethod__"):
+            vars(function).pop(name, None)
         vars(function).update(vars(other))
 
     def set(self, function: FunctionType, name: str, value: object) -> None:

@@ -40,7 +40,8 @@ class Reload:
         self.files: list[str] = []
         # What is other than before.
         self.changes: list[Change] = []
-        # Functions that go on as before, since they lack a variable that the new text captures.
+        # Functions that go on as before, since they lack a variable that the new text captures,
+        # and what is left of a class or an enum member that another object has taken the place of.
         self.stale: list[Change] = []
         # What the new text says and was not done.
         self.not_applied: list[Change] = []
@@ -92,3 +93,7 @@ class Report:
         holders = "1 object holds" if count == 1 else f"{count} objects hold"
         why = f"{holders} what it was, such as a list or an instance"
         self._reload.stale.append(Change("stale", qualname, self._file, line, why))
+
+    def replace(self, qualname: str, statement: Statement, why: str) -> None:
+        """Take down that an object could not change, and that another has taken its place."""
+        self._reload.stale.append(Change("stale", qualname, self._file, statement.lines[0], why))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import CodeType, FunctionType, ModuleType
+from types import CellType, CodeType, FunctionType, ModuleType
 
 from hotpatch._units import Place
 
@@ -136,7 +136,7 @@ class Scope:
     def results(self, code: CodeType, module: ModuleType) -> dict[str, Any]:
         """Execute what was compiled in this place, and return what it would bind."""
         names = Names(vars(self.owner) if isinstance(self.owner, type) else {})
-        exec(self.place.body(code), vars(module), names)
+        execute(self.place.body(code), vars(module), names, self.owner)
         bound = names.bound
         cell = bound.pop("__classcell__", None)
         if cell is not None:
@@ -148,6 +148,19 @@ class Scope:
         for name in (*_IMPLICIT, *_OF_ANNOTATIONS):
             bound.pop(name, None)
         return bound
+
+
+def execute(code: CodeType, namespace: dict[str, Any], names: Names, owner: object) -> None:
+    """Execute the body of a class, which captures the type parameters of that (3.12)."""
+    if not code.co_freevars:
+        exec(code, namespace, names)
+        return
+    parameters = getattr(owner, "__type_params__", ())
+    known = {it.__name__: it for it in parameters}
+    known[".type_params"] = parameters
+    cells = [CellType(known[it]) if it in known else CellType() for it in code.co_freevars]
+    run: Any = exec
+    run(code, namespace, names, closure=tuple(cells))
 
 
 class Names(dict[str, object]):

@@ -11,7 +11,8 @@ from weakref import ref
 
 from hotpatch import _blocks, _holders, _native, _removal, _unknown
 from hotpatch._blocks import NotAppliedError
-from hotpatch._classes import annotate, is_annotated, set_bases
+from hotpatch._class_edits import ClassEdit
+from hotpatch._classes import annotate
 from hotpatch._following import Followed, Following
 from hotpatch._functions import (
     Bodies,
@@ -22,6 +23,7 @@ from hotpatch._functions import (
     with_code,
     with_codes,
 )
+from hotpatch._local_classes import changed_classes, has_to_change
 from hotpatch._native import Outline, Statement, Step
 from hotpatch._report import Report
 from hotpatch._scope import MISSING, Scope, Undo
@@ -148,8 +150,8 @@ class Update:
                 self._plan_addition(new, scope, outermost, is_partial=is_partial)
             elif new.kind == "class":
                 self._plan_class(old, new, step.inner, scope)
-            elif new.kind == "function" and step.fate not in ("same", "moved"):
-                self._plan_function(step.fate, old, new, scope)
+            elif new.kind == "function" and (fate := has_to_change(step)):
+                self._plan_function(fate, old, new, scope)
             elif new.lines != old.lines and new.kind not in _BLOCKS:
                 self._plan_move(old, new)
 
@@ -178,19 +180,15 @@ class Update:
             return
         if is_edited:
             self.classes.append(owner)
-        if old.decorators != new.decorators:
-            self._report.leave_out(title, new, "its decorators changed")
         inside = Scope(owner, scope.place.inside(new), self._undo)
-        if old.header != new.header:
-            self._actions.append(lambda: self._set_bases(old, new, scope, inside))
-        changed = [step for step in inner if step.fate in ("added", "removed", "rewritten")]
-        statements = [it for step in changed if (it := step.new or step.old) is not None]
-        if any(it.kind == "statement" for it in statements) and new.text.lstrip().startswith("@"):
-            why = "what its decorators made of it stays as it is, but an attribute changed"
-            self._report.leave_out(title, new, why)
-        self._plan(inner, inside)
-        if any(is_annotated(it, inside) for it in statements):
+        edit = ClassEdit(old, new, inner, scope, inside, self.module, self._report, self._made)
+        if edit.is_needed():
+            self._actions.append(edit.begin)
+        self._plan(edit.steps(), inside)
+        if edit.is_annotated_anew():
             self._actions.append(lambda: annotate(new, scope, inside, self.module))
+        if edit.is_needed():
+            self._actions.append(edit.finish)
 
     def _plan_function(self, fate: str, old: Statement, new: Statement, scope: Scope) -> None:
         assert old.name is not None
@@ -220,6 +218,9 @@ class Update:
         if fate == "rewritten":
             return
         names = old.name, new.name
+        for name in changed_classes(old, new, scope):
+            why = "such classes that were made before get its new methods, and nothing else"
+            self._report.leave_out(f"{scope.qualname(new.name)}.<locals>.{name}", new, why)
         self._report.add(
             "renamed" if fate == "renamed" else "updated", scope.qualname(new.name), new
         )
@@ -243,16 +244,6 @@ class Update:
         else:
             tree = scope.place.compile(new)
             self._actions.append(lambda: self._run_new(new, title, tree, outermost, scope))
-
-    def _set_bases(self, old: Statement, new: Statement, scope: Scope, inside: Scope) -> None:
-        assert new.name is not None
-        title = scope.qualname(new.name)
-        try:
-            set_bases(old, new, scope, inside, self.module)
-        except NotAppliedError as error:
-            self._report.leave_out(title, new, str(error))
-        else:
-            self._report.add("updated", title, new)
 
     def _run_new(
         self,

@@ -1,0 +1,216 @@
+"""What decorators of the standard library make of a class: the same again after an edit of it.
+
+They are applied to the class object that is there, without what they made of it before.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Callable, Collection
+from types import FunctionType
+from weakref import ref
+
+from hotpatch._become import become, give, let_go, remember, slots_of, subclasses
+from hotpatch._functions import code_of, functions_in
+from hotpatch._scope import Undo
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_PARAMS = (
+    *("init", "repr", "eq", "order", "unsafe_hash", "frozen"),
+    *("match_args", "kw_only", "slots", "weakref_slot"),  # they are kept since 3.12
+)
+_ORDER = ("__lt__", "__le__", "__gt__", "__ge__")
+
+
+def is_dataclass(cls: type) -> bool:
+    """Return whether a class itself was made by `dataclasses.dataclass`, and by nothing else."""
+    is_other = "__pydantic_validator__" in vars(cls)
+    return "__dataclass_params__" in vars(cls) and not is_other
+
+
+def is_total(cls: type) -> bool:
+    """Return whether `functools.total_ordering` has completed a class."""
+    return any(_is_of_functools(vars(cls).get(name)) for name in _ORDER)
+
+
+def strip_order(cls: type) -> None:
+    """Take away what `functools.total_ordering` has added."""
+    for name in _ORDER:
+        if _is_of_functools(vars(cls).get(name)):
+            type.__delattr__(cls, name)
+
+
+class Dataclass:
+    """A dataclass that is processed again.
+
+    `changed` are its fields whose statements were changed, and `slots` what it had before that.
+    `kw_only` says whether its decorator makes all its fields such; None if nobody knows.
+    """
+
+    def __init__(
+        self,
+        cls: type,
+        undo: Undo,
+        changed: Collection[str] = (),
+        slots: dict[str, object] | None = None,
+        kw_only: bool | None = None,
+    ) -> None:
+        self._cls: Any = cls
+        self._undo = undo
+        self._changed = changed
+        # Those that the class does not inherit.
+        self._annotations = _annotations(cls)
+        fields = vars(cls)["__dataclass_fields__"]
+        self._fields = {name: fields[name] for name in self._annotations if name in fields}
+        self._params = self._parameters(kw_only)
+        self._slots = slots_of(cls) if slots is None else slots
+        self._made: dict[str, FunctionType] = {}
+
+    def again(self, decorator: Callable[[type], object] | None = None) -> None:
+        """Process it, with its decorator if that is at hand, else with the same parameters."""
+        self.strip()
+        self.apply(decorator or self._same)
+
+    def strip(self) -> None:
+        """Make it what it was before it was a dataclass."""
+        cls = self._cls
+        remember(cls, self._undo)
+        attributes = dict(vars(cls))
+        for name, value in attributes.items():
+            if isinstance(value, FunctionType) and _is_made(cls, name, value):
+                self._made[name] = value
+                type.__delattr__(cls, name)
+        if "__eq__" in self._made and attributes.get("__hash__", 0) is None:
+            type.__delattr__(cls, "__hash__")
+        if attributes.get("__match_args__") == _match_args(attributes["__dataclass_fields__"]):
+            type.__delattr__(cls, "__match_args__")
+        doc = attributes.get("__doc__")
+        if isinstance(doc, str) and doc.startswith(f"{cls.__name__}(") and doc.endswith(")"):
+            cls.__doc__ = None
+        module = sys.modules["dataclasses"]
+        for name, value in attributes.items():
+            is_its = name in ("__replace__", "__getstate__", "__setstate__")
+            if is_its and getattr(value, "__module__", None) == module.__name__:
+                type.__delattr__(cls, name)
+        for name in ("__dataclass_fields__", "__dataclass_params__"):
+            type.__delattr__(cls, name)
+        for name, value in self._slots.items():
+            if (name == "__slots__" or name in self._fields) and vars(cls).get(name) is value:
+                type.__delattr__(cls, name)
+        self._put_fields()
+
+    def apply(self, decorator: Callable[[type], object]) -> None:
+        """Make it a dataclass again."""
+        cls = self._cls
+        result = decorator(cls)
+        # With slots it makes another class, and changes this one no further.
+        for name, value in self._slots.items():
+            type.__setattr__(cls, name, value)
+        if isinstance(result, type) and result is not cls:
+            become(cls, result, self._undo)
+            gone = ref(result)
+            del result
+            let_go(gone, cls)
+        keep_methods(cls, self._made, self._undo)
+
+    def _same(self, cls: type) -> object:
+        dataclass: Any = sys.modules["dataclasses"].dataclass
+        return dataclass(**self._params)(cls)
+
+    def _parameters(self, kw_only: bool | None) -> dict[str, bool]:
+        cls, given = self._cls, vars(self._cls)["__dataclass_params__"]
+        found = {name: getattr(given, name) for name in _PARAMS if hasattr(given, name)}
+        if "kw_only" not in found:
+            its = [it.kw_only for it in self._fields.values() if hasattr(it, "kw_only")]
+            marked = any(_is_marker(it) for it in self._annotations.values())
+            guess = bool(its) and all(its) and not marked
+            found["kw_only"] = guess if kw_only is None else kw_only
+            found["match_args"] = "__match_args__" in vars(cls)
+            found["slots"] = "__slots__" in vars(cls)
+            if found["slots"] and "__weakref__" in vars(cls)["__slots__"]:
+                found["weakref_slot"] = True
+        elif kw_only is not None:
+            found["kw_only"] = kw_only
+        return found
+
+    def _put_fields(self) -> None:
+        """Let the class have the `field(...)` that its text says where there is one."""
+        module: Any = sys.modules["dataclasses"]
+        cls, kw_only = self._cls, self._params["kw_only"]
+        for name, annotation in self._annotations.items():
+            kw_only = kw_only or _is_marker(annotation)
+            field = self._fields.get(name)
+            if field is None or name in self._changed:
+                continue
+            new = copy.copy(field)
+            if new.kw_only is not module.MISSING and new.kw_only == kw_only:
+                new.kw_only = module.MISSING
+            if name in self._slots or not _is_plain(new, module):
+                type.__setattr__(cls, name, new)
+
+
+def keep_methods(cls: type, made: dict[str, FunctionType], undo: Undo) -> None:
+    """Let generated methods stay the functions that they were, and do what the new ones do."""
+    pairs = []
+    for name, function in made.items():
+        new = vars(cls).get(name)
+        if isinstance(new, FunctionType) and new is not function and _is_made(cls, name, new):
+            pairs.append((function, new))
+            type.__setattr__(cls, name, function)
+    give(pairs, undo)
+
+
+def follow(cls: type, undo: Undo) -> None:
+    """Process the dataclasses that inherit from a class again."""
+    for inner in subclasses(cls):
+        if is_dataclass(inner):
+            Dataclass(inner, undo).again()
+
+
+def _is_made(cls: type, name: str, function: FunctionType) -> bool:
+    if function.__qualname__ != f"{cls.__qualname__}.{name}":
+        return False
+    codes = [code_of(it) for it in functions_in(function)]
+    return any(it.co_filename == "<string>" and it.co_name == name for it in codes)
+
+
+def _is_of_functools(value: object) -> bool:
+    return isinstance(value, FunctionType) and value.__module__ == "functools"
+
+
+def _is_plain(field: Any, module: Any) -> bool:
+    """Return whether a field is an annotation, with or without a default."""
+    return (
+        field.default_factory is module.MISSING
+        and (field.init, field.repr, field.hash, field.compare) == (True, True, None, True)
+        and not field.metadata
+        and getattr(field, "kw_only", module.MISSING) is module.MISSING
+        and getattr(field, "doc", None) is None
+    )
+
+
+def _match_args(fields: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(
+        name
+        for name, field in fields.items()
+        if field.init and not field.kw_only and field._field_type.name != "_FIELD_CLASSVAR"
+    )
+
+
+def _annotations(cls: type) -> dict[str, Any]:
+    if sys.version_info < (3, 14):
+        return dict(vars(cls).get("__annotations__", {}))
+    annotationlib = sys.modules["annotationlib"]
+    return dict(annotationlib.get_annotations(cls, format=annotationlib.Format.FORWARDREF))
+
+
+def _is_marker(annotation: object) -> bool:
+    """Return whether it says that fields after it are for keywords only."""
+    if isinstance(annotation, str):
+        return annotation.rpartition(".")[2] == "KW_ONLY"
+    module: Any = sys.modules["dataclasses"]
+    return annotation is module.KW_ONLY

@@ -1,0 +1,41 @@
+SEEN = []
+
+
+def noted(cls):
+    SEEN.append(cls)
+    cls.note = 1
+    return cls
+
+
+def wrapping(cls):
+    inner = cls.f
+    cls.f = lambda self: ("wrapped", inner(self))
+    return cls
+
+
+def replacing(cls):
+    return type("Other", (cls,), {"__module__": __name__})
+
+
+@noted
+@wrapping
+class A:
+    STATE = []
+
+    def f(self):
+        return 2
+
+
+class B:
+    def f(self):
+        return super().__init__() or 2
+
+
+@noted
+class C:
+    x = 2
+
+
+@replacing
+class D:
+    pass

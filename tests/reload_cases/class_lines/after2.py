@@ -1,0 +1,24 @@
+def deco(cls):
+    return cls
+
+
+class A:
+    def f(self):
+        self.x = self.w = 1
+        self.n += 1
+
+    class In:
+        pass
+
+
+class B:
+    def g(self):
+        self.y = 1
+
+
+@deco
+class C:
+    z = 1
+
+
+1 / 0

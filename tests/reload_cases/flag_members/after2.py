@@ -1,0 +1,15 @@
+from enum import Flag, IntFlag, auto
+
+
+class Perm(Flag):
+    W = auto()
+    X = auto()
+
+    def can(self):
+        return 2
+
+
+class Bits(IntFlag):
+    A = 1
+    D = 8
+    C = 4
