@@ -1,7 +1,8 @@
 """Runs one of `tests/reload_cases`: a module is edited, and what its `holds.py` says must hold.
 
 `check` in there is a generator that gets the module as `before.py` makes it. At each `yield` the
-next text is applied, and it gets the report, or the exception if that fails.
+next text is applied, and it gets the report, or the exception if that fails. A case that needs a
+library names it in `NEEDS`; without it the exit status is 77.
 
 Run by `hotpatch run`, it only saves the texts, and waits for what is reported.
 """
@@ -56,6 +57,11 @@ def reloading(source: Path, file: Path) -> object:
 def main() -> None:
     case = Path(sys.argv[1])
     sys.dont_write_bytecode = True
+    holds = load(case / "holds.py")
+    missing = [it for it in getattr(holds, "NEEDS", ()) if importlib.util.find_spec(it) is None]
+    if missing:
+        print(f"{', '.join(missing)} is not installed", end="")
+        sys.exit(77)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "subject.py")
         shutil.copy(case / "before.py", file)
@@ -64,7 +70,7 @@ def main() -> None:
         apply = Saving(_watch._open[0]) if _watch._open else reloading
         if not _watch._open:
             assert str(hotpatch.reload(module)) == "nothing changed"
-        check = load(case / "holds.py").check(module)
+        check = holds.check(module)
         next(check)
         for name in ("after.py", "after2.py"):
             if (case / name).exists():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
+SKIPPED = 77
 CASES = sorted(path.name for path in (TESTS / "reload_cases").iterdir())
 
 
@@ -24,4 +25,6 @@ def test_what_a_case_says_holds(case: str, is_saved: bool, tmp_path: Path) -> No
         text=True,
         check=False,
     )
+    if outcome.returncode == SKIPPED:
+        pytest.skip(outcome.stdout)
     assert (outcome.returncode, outcome.stderr) == (0, "")
