@@ -208,28 +208,37 @@ class ClassEdit:
             dataclass = Dataclass(owner, self._undo, self._names, self._slots, keyword)
         elif not nodes and not is_total:
             return
-        remember(owner, self._undo)
+        restore = remember(owner, self._undo)
         if is_total:
             _generated.strip_order(owner)
         is_there = any(self._after.is_dataclass(it) for it in nodes)
         is_gone = self._old.decorators != self._new.decorators
-        if dataclass is not None and (is_there or is_gone):
-            dataclass.strip()
-        elif dataclass is not None:
-            dataclass.again()
         result: Any = owner
-        for node, decorator in reversed([(it, self._after.value(it)) for it in nodes]):
-            if dataclass is not None and result is owner and self._after.is_dataclass(node):
-                dataclass.apply(decorator)
-            else:
-                result = decorator(result)
+        try:
+            if dataclass is not None and (is_there or is_gone):
+                dataclass.strip()
+            elif dataclass is not None:
+                dataclass.again()
+            for node, decorator in reversed([(it, self._after.value(it)) for it in nodes]):
+                if dataclass is not None and result is owner and self._after.is_dataclass(node):
+                    dataclass.apply(decorator)
+                else:
+                    result = decorator(result)
+        except NotAppliedError:
+            restore()
+            self._renew()
+            return
         if result is not owner:
             self._scope.set(self._name, result)
             self._replace("its decorators make another of it")
         if dataclass is not None or is_there:
             if self._old.decorators == self._new.decorators:
                 self._report.add("updated", self._title, self._new)
-            _generated.follow(owner, self._undo)
+            self._leave_out(_generated.follow(owner, self._undo))
+
+    def _leave_out(self, classes: list[tuple[type, str]]) -> None:
+        for cls, why in classes:
+            self._report.leave_out(cls.__qualname__, self._new, why)
 
     def _renew(self) -> None:
         """Execute its statement, and make the class what comes of that, or bind that."""
@@ -256,8 +265,7 @@ class ClassEdit:
                 self._leave_decorators()
             for name, why in replaced:
                 self._report.replace(f"{self._title}.{name}", self._new, why)
-            for cls, why in left_out:
-                self._report.leave_out(cls.__qualname__, self._new, why)
+            self._leave_out(left_out)
         self._report.add("updated", self._title, self._new)
 
     def _replace(self, reason: str) -> None:
@@ -293,9 +301,7 @@ def turn_into(
     if _enums.is_enum(held):
         return _enums.become(held, fresh, undo, kept), []
     become(held, fresh, undo, kept)
-    left_out = _models.follow(held, undo)
-    _generated.follow(held, undo)
-    return [], left_out
+    return [], [*_models.follow(held, undo), *_generated.follow(held, undo)]
 
 
 def _is_single(step: Step, is_whole: bool) -> bool:

@@ -12,6 +12,7 @@ from types import FunctionType
 from weakref import ref
 
 from hotpatch._become import become, give, let_go, remember, slots_of, subclasses
+from hotpatch._blocks import NotAppliedError
 from hotpatch._functions import code_of, functions_in
 from hotpatch._scope import Undo
 
@@ -164,11 +165,17 @@ def keep_methods(cls: type, made: dict[str, FunctionType], undo: Undo) -> None:
     give(pairs, undo)
 
 
-def follow(cls: type, undo: Undo) -> None:
-    """Process the dataclasses that inherit from a class again."""
-    for inner in subclasses(cls):
-        if is_dataclass(inner):
+def follow(cls: type, undo: Undo) -> list[tuple[type, str]]:
+    """Process the dataclasses that inherit from a class again, and say which cannot be, and why."""
+    left_out = []
+    for inner in filter(is_dataclass, subclasses(cls)):
+        restore = remember(inner, undo)
+        try:
             Dataclass(inner, undo).again()
+        except NotAppliedError:
+            restore()
+            left_out.append((inner, "it would get other slots, since fields of its base changed"))
+    return left_out
 
 
 def _is_made(cls: type, name: str, function: FunctionType) -> bool:
