@@ -64,13 +64,24 @@ class ClassEdit:
         self._is_reshaped = bool(parts) or _is_reordered(inner) or any(map(_is_redecorated, inner))
         self._keywords = False
         self._is_renewed = self._is_to_be_renewed()
+        self._is_reported = False
+        self._explicit = set[str]()
+        if self.is_needed() and _generated.is_dataclass(self._owner):
+            keyword = self._before.makes_keywords() if self._before.decorators() else None
+            self._explicit = _generated.find_explicit(self._owner, keyword)
 
     def is_needed(self) -> bool:
         """Return whether there is something to do for the class."""
-        is_edited = any(step.fate not in _UNCHANGED for step in self._inner)
-        is_moved = self._old.lines != self._new.lines
+        has_lines = "__firstlineno__" in vars(self._owner)
+        is_moved = has_lines and self._old.lines != self._new.lines
         is_other = self._old.decorators != self._new.decorators or self._is_renewed
-        return is_edited or is_moved or is_other or self._has_other_header() or self._is_reshaped
+        return (
+            self._is_edited()
+            or is_moved
+            or is_other
+            or self._has_other_header()
+            or self._is_reshaped
+        )
 
     def is_annotated_anew(self) -> bool:
         """Return whether its annotations are others now, or in another order."""
@@ -98,7 +109,7 @@ class ClassEdit:
         except NotAppliedError:
             self._is_renewed = True
         else:
-            self._report.add("updated", self._title, self._new)
+            self._add_updated()
 
     def finish(self) -> None:
         """Do what needs all attributes and methods that the class has now."""
@@ -113,8 +124,9 @@ class ClassEdit:
                 self._decorate()
             elif self._is_reshaped:
                 self._generate()
-        for cls in (self._owner, *subclasses(self._owner)):
-            self._find_abstract(cls)
+        if self._is_edited() or self._has_other_header():
+            for cls in (self._owner, *subclasses(self._owner)):
+                self._find_abstract(cls)
 
     def _has_other_header(self) -> bool:
         return self._old.header != self._new.header
@@ -197,15 +209,14 @@ class ClassEdit:
             del fresh
             let_go(gone, self._owner)
         self._apply(nodes)
-        self._report.add("updated", self._title, self._new)
+        self._add_updated()
 
     def _apply(self, nodes: list[ast.expr]) -> None:
         """Apply decorators to the class, without what they and others have generated before."""
         owner, dataclass = self._owner, None
         is_total = _generated.is_total(owner)
         if _generated.is_dataclass(owner):
-            keyword = self._before.makes_keywords() if self._before.decorators() else None
-            dataclass = Dataclass(owner, self._undo, self._names, self._slots, keyword)
+            dataclass = Dataclass(owner, self._undo, self._names, self._slots, self._explicit)
         elif not nodes and not is_total:
             return
         restore = remember(owner, self._undo)
@@ -232,9 +243,18 @@ class ClassEdit:
             self._scope.set(self._name, result)
             self._replace("its decorators make another of it")
         if dataclass is not None or is_there:
-            if self._old.decorators == self._new.decorators:
-                self._report.add("updated", self._title, self._new)
-            self._leave_out(_generated.follow(owner, self._undo))
+            self._add_updated()
+            self._let_follow()
+
+    def _add_updated(self) -> None:
+        if not self._is_reported:
+            self._report.add("updated", self._title, self._new)
+            self._is_reported = True
+
+    def _let_follow(self) -> None:
+        """Let dataclasses that inherit from it follow, once they are what their own text says."""
+        owner, undo = self._owner, self._undo
+        undo.add_last(lambda: self._leave_out(_generated.follow(owner, undo)))
 
     def _leave_out(self, classes: list[tuple[type, str]]) -> None:
         for cls, why in classes:
@@ -266,7 +286,8 @@ class ClassEdit:
             for name, why in replaced:
                 self._report.replace(f"{self._title}.{name}", self._new, why)
             self._leave_out(left_out)
-        self._report.add("updated", self._title, self._new)
+            self._let_follow()
+        self._add_updated()
 
     def _replace(self, reason: str) -> None:
         count = sum(issubclass(type(it), self._owner) for it in gc.get_objects())
@@ -291,9 +312,9 @@ def turn_into(
 ) -> tuple[list[tuple[str, str]], list[tuple[type, str]]]:
     """Make a class what another is, whatever made it, which nobody must use afterwards.
 
-    Attributes in `kept` stay. What was made of the class follows. Returns the names of enum members
-    that are new objects now though there was one of that name, and the classes that do not follow,
-    each with the reason.
+    Attributes in `kept` stay. Models that know of the class follow, and dataclasses do with
+    `_generated.follow`. Returns the names of enum members that are new objects now though there was
+    one of that name, and the models that do not follow, each with the reason.
 
     Raises `NotAppliedError` if instances of the two are laid out differently. Nothing has changed
     then.
@@ -301,7 +322,7 @@ def turn_into(
     if _enums.is_enum(held):
         return _enums.become(held, fresh, undo, kept), []
     become(held, fresh, undo, kept)
-    return [], [*_models.follow(held, undo), *_generated.follow(held, undo)]
+    return [], _models.follow(held, undo)
 
 
 def _is_single(step: Step, is_whole: bool) -> bool:

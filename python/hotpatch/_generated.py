@@ -48,8 +48,8 @@ def strip_order(cls: type) -> None:
 class Dataclass:
     """A dataclass that is processed again.
 
-    `changed` are its fields whose statements were changed, and `slots` what it had before that.
-    `kw_only` says whether its decorator makes all its fields such; None if nobody knows.
+    If something of it has changed already: `changed` are its fields whose statements were, and
+    `slots` and `explicit` what `slots_of` and `find_explicit` found before.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Dataclass:
         undo: Undo,
         changed: Collection[str] = (),
         slots: dict[str, object] | None = None,
-        kw_only: bool | None = None,
+        explicit: Collection[str] | None = None,
     ) -> None:
         self._cls: Any = cls
         self._undo = undo
@@ -67,7 +67,8 @@ class Dataclass:
         self._annotations = _annotations(cls)
         fields = vars(cls)["__dataclass_fields__"]
         self._fields = {name: fields[name] for name in self._annotations if name in fields}
-        self._params = self._parameters(kw_only)
+        self._params = _parameters(cls)
+        self._explicit = find_explicit(cls) if explicit is None else explicit
         self._slots = slots_of(cls) if slots is None else slots
         self._made: dict[str, FunctionType] = {}
 
@@ -122,36 +123,53 @@ class Dataclass:
         dataclass: Any = sys.modules["dataclasses"].dataclass
         return dataclass(**self._params)(cls)
 
-    def _parameters(self, kw_only: bool | None) -> dict[str, bool]:
-        cls, given = self._cls, vars(self._cls)["__dataclass_params__"]
-        found = {name: getattr(given, name) for name in _PARAMS if hasattr(given, name)}
-        if "kw_only" not in found:
-            its = [it.kw_only for it in self._fields.values() if hasattr(it, "kw_only")]
-            marked = any(_is_marker(it) for it in self._annotations.values())
-            guess = bool(its) and all(its) and not marked
-            found["kw_only"] = guess if kw_only is None else kw_only
-            found["match_args"] = "__match_args__" in vars(cls)
-            found["slots"] = "__slots__" in vars(cls)
-            if found["slots"] and "__weakref__" in vars(cls)["__slots__"]:
-                found["weakref_slot"] = True
-        elif kw_only is not None:
-            found["kw_only"] = kw_only
-        return found
-
     def _put_fields(self) -> None:
         """Let the class have the `field(...)` that its text says where there is one."""
         module: Any = sys.modules["dataclasses"]
-        cls, kw_only = self._cls, self._params["kw_only"]
-        for name, annotation in self._annotations.items():
-            kw_only = kw_only or _is_marker(annotation)
+        cls = self._cls
+        for name in self._annotations:
             field = self._fields.get(name)
             if field is None or name in self._changed:
                 continue
             new = copy.copy(field)
-            if new.kw_only is not module.MISSING and new.kw_only == kw_only:
+            if name not in self._explicit:
                 new.kw_only = module.MISSING
             if name in self._slots or not _is_plain(new, module):
                 type.__setattr__(cls, name, new)
+
+
+def find_explicit(cls: Any, kw_only: bool | None = None) -> set[str]:
+    """Return the fields of a dataclass of which their text says whether they are for keywords only.
+
+    `kw_only` says whether the decorator makes all fields such; None if nobody knows.
+    """
+    module: Any = sys.modules["dataclasses"]
+    if kw_only is None:
+        kw_only = _parameters(cls)["kw_only"]
+    fields = vars(cls)["__dataclass_fields__"]
+    found = set()
+    for name, annotation in _annotations(cls).items():
+        kw_only = kw_only or _is_marker(annotation)
+        field = fields.get(name)
+        if field is not None and field.kw_only not in (module.MISSING, kw_only):
+            found.add(name)
+    return found
+
+
+def _parameters(cls: Any) -> dict[str, bool]:
+    """Return the parameters that the decorator of a dataclass had."""
+    given, fields = vars(cls)["__dataclass_params__"], vars(cls)["__dataclass_fields__"]
+    found = {name: getattr(given, name) for name in _PARAMS if hasattr(given, name)}
+    if "kw_only" not in found:  # before 3.12
+        annotations = _annotations(cls)
+        its = [fields[name].kw_only for name in annotations if name in fields]
+        marked = any(_is_marker(it) for it in annotations.values())
+        found["kw_only"] = bool(its) and all(its) and not marked
+        found["match_args"] = "__match_args__" in vars(cls)
+        found["slots"] = "__slots__" in vars(cls)
+        if found["slots"] and "__weakref__" in vars(cls)["__slots__"]:
+            found["weakref_slot"] = True
+    return found
 
 
 def keep_methods(cls: type, made: dict[str, FunctionType], undo: Undo) -> None:
@@ -174,8 +192,24 @@ def follow(cls: type, undo: Undo) -> list[tuple[type, str]]:
             Dataclass(inner, undo).again()
         except NotAppliedError:
             restore()
-            left_out.append((inner, "it would get other slots, since fields of its base changed"))
+            if _is_bound(inner):
+                why = "it would get other slots, since fields of its base changed"
+                left_out.append((inner, why))
+        except Exception:
+            restore()
+            if _is_bound(inner):
+                raise
     return left_out
+
+
+def _is_bound(cls: type) -> bool:
+    """Return whether a class has its name still, or nobody can tell; otherwise it is left over."""
+    found: Any = sys.modules.get(cls.__module__)
+    for name in cls.__qualname__.split("."):
+        if name == "<locals>":
+            return True
+        found = getattr(found, name, None)
+    return found is cls
 
 
 def _is_made(cls: type, name: str, function: FunctionType) -> bool:

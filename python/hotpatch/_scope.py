@@ -36,6 +36,16 @@ class Undo:
     def __init__(self) -> None:
         # Functions, each with its arguments: closures would hide what they hold.
         self._steps: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
+        self._last: list[Callable[[], object]] = []
+
+    def add_last(self, change: Callable[[], object]) -> None:
+        """Take note of a change that is to be made after all others."""
+        self._last.append(change)
+
+    def finish(self) -> None:
+        """Make the last changes."""
+        while self._last:
+            self._last.pop(0)()
 
     def add(self, step: Callable[..., object], *arguments: Any) -> None:
         """Take note of a call that takes back a change which is made now."""
@@ -43,6 +53,7 @@ class Undo:
 
     def roll_back(self) -> None:
         """Take everything back."""
+        self._last.clear()
         while self._steps:
             step, arguments = self._steps.pop()
             step(*arguments)

@@ -114,6 +114,7 @@ class Transaction:
         self._swap()
         for update in self._updates:
             update.carry_out()
+        self._undo.finish()
         self._order()
         _hooks.upgrade((cls for it in self._updates for cls in it.classes), self._result)
         for update in self._updates:

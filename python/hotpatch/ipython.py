@@ -127,7 +127,7 @@ class Extension:
         )
 
     def _uses(self, after: object, before: object) -> bool:
-        """Return whether what is new calls what was before under another name, as a wrapper does."""
+        """Return whether what is new calls what was before, as a wrapper does."""
         names = {
             name
             for name, value in self._shell.user_ns.items()
