@@ -1,8 +1,9 @@
 """Runs one of `tests/reload_cases`: a module is edited, and what its `holds.py` says must hold.
 
 `check` in there is a generator that gets the module as `before.py` makes it. At each `yield` the
-next text is applied, and it gets the report, or the exception if that fails. A case that needs a
-library names it in `NEEDS`; without it the exit status is 77.
+next text is applied, and it gets the report, or the exception if that fails. A case that needs
+libraries names them in `NEEDS`, and one that needs a version of Python has it in `SINCE`; without
+those the exit status is 77.
 
 Run by `hotpatch run`, it only saves the texts, and waits for what is reported.
 """
@@ -59,8 +60,11 @@ def main() -> None:
     sys.dont_write_bytecode = True
     holds = load(case / "holds.py")
     missing = [it for it in getattr(holds, "NEEDS", ()) if importlib.util.find_spec(it) is None]
+    since = getattr(holds, "SINCE", (3, 10))
+    if sys.version_info < since:
+        missing = [f"Python {since[0]}.{since[1]}"]
     if missing:
-        print(f"{', '.join(missing)} is not installed", end="")
+        print(f"{', '.join(missing)} is not there", end="")
         sys.exit(77)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "subject.py")

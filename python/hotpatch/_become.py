@@ -98,6 +98,8 @@ def _exchange(holder: Any, cls: type, held: type) -> None:
                 holder[key] = held
             if key is cls:
                 holder.setdefault(held, holder.pop(key))
+    elif getattr(holder, "__forward_value__", None) is cls:
+        holder.__forward_value__ = held  # an annotation that was a text
 
 
 def take(

@@ -52,41 +52,54 @@ class ClassEdit:
         self._name = new.name
         self._title = scope.qualname(new.name)
         self._owner: Any = inside.owner
-        self._slots = slots_of(self._owner)
         self._before = ClassText(old, scope, module)
         self._after = ClassText(new, scope, module)
+        self._is_edited = any(step.fate not in _UNCHANGED for step in inner)
+        self._is_reordered = _is_reordered(inner)
+        self._has_other_header = old.header != new.header
+        self._has_other_decorators = old.decorators != new.decorators
+        self._is_touched = (
+            self._is_edited
+            or self._is_reordered
+            or self._has_other_header
+            or self._has_other_decorators
+        )
         # The statements that were changed, and the names that those are about.
-        steps = [step for step in inner if step.fate in ("added", "removed")]
+        self._statements: list[Statement] = []
+        self._names = set[str]()
+        # Whether it may be another class for what makes classes.
+        self._is_reshaped = self._is_reordered
+        self._keywords = False
+        self._is_renewed = False
+        self._is_reported = False
+        self._slots: dict[str, object] = {}
+        self._explicit = set[str]()
+        if self._is_touched:
+            self._look()
+
+    def _look(self) -> None:
+        """Find out what has to be done, while the class is as it was."""
+        steps = [step for step in self._inner if step.fate in ("added", "removed")]
         parts = [it for step in steps if (it := step.new or step.old) is not None]
         self._statements = [it for it in parts if it.kind == "statement"]
-        self._names = {name for it in self._statements for name in self._after.names(it, inside)}
-        # It may be another class for what makes classes.
-        self._is_reshaped = bool(parts) or _is_reordered(inner) or any(map(_is_redecorated, inner))
-        self._keywords = False
+        for it in self._statements:
+            self._names |= self._after.names(it, self._inside)
+        self._is_reshaped |= bool(parts) or any(map(_is_redecorated, self._inner))
+        self._slots = slots_of(self._owner)
         self._is_renewed = self._is_to_be_renewed()
-        self._is_reported = False
-        self._explicit = set[str]()
-        if self.is_needed() and _generated.is_dataclass(self._owner):
+        if _generated.is_dataclass(self._owner):
             keyword = self._before.makes_keywords() if self._before.decorators() else None
             self._explicit = _generated.find_explicit(self._owner, keyword)
 
     def is_needed(self) -> bool:
         """Return whether there is something to do for the class."""
         has_lines = "__firstlineno__" in vars(self._owner)
-        is_moved = has_lines and self._old.lines != self._new.lines
-        is_other = self._old.decorators != self._new.decorators or self._is_renewed
-        return (
-            self._is_edited()
-            or is_moved
-            or is_other
-            or self._has_other_header()
-            or self._is_reshaped
-        )
+        return self._is_touched or (has_lines and self._old.lines != self._new.lines)
 
     def is_annotated_anew(self) -> bool:
         """Return whether its annotations are others now, or in another order."""
         fates = {"added", "removed", "rewritten"}
-        if _is_reordered(self._inner):
+        if self._is_reordered:
             fates |= _UNCHANGED
         steps = [step for step in self._inner if step.fate in fates]
         statements = [it for step in steps if (it := step.new or step.old) is not None]
@@ -102,7 +115,7 @@ class ClassEdit:
 
     def begin(self) -> None:
         """Give the class its bases. It comes first."""
-        if not self._has_other_header() or self._is_renewed:
+        if not self._has_other_header or self._is_renewed:
             return
         try:
             set_bases(self._new, self._scope, self._inside, self._module)
@@ -120,20 +133,17 @@ class ClassEdit:
             if self._keywords:
                 remember(self._owner, self._undo)
                 super(self._owner, self._owner).__init_subclass__(**self._after.keywords())
-            if self._old.decorators != self._new.decorators:
+            if self._has_other_decorators:
                 self._decorate()
             elif self._is_reshaped:
                 self._generate()
-        if self._is_edited() or self._has_other_header():
+        if self._is_edited or self._has_other_header:
             for cls in (self._owner, *subclasses(self._owner)):
                 self._find_abstract(cls)
 
-    def _has_other_header(self) -> bool:
-        return self._old.header != self._new.header
-
     def _is_to_be_renewed(self) -> bool:
         """Return whether its statement has to be executed anew."""
-        if self._has_other_header():
+        if self._has_other_header:
             before, after = self._before.header_keywords(), self._after.header_keywords()
             self._keywords = before != after
             is_plain = type(self._owner) in (type, abc.ABCMeta)
@@ -146,7 +156,7 @@ class ClassEdit:
             return True
         if _models.is_model(self._owner):
             return self._is_reshaped
-        is_order = _enums.is_enum(self._owner) and _is_reordered(self._inner)
+        is_order = _enums.is_enum(self._owner) and self._is_reordered
         if _enums.is_enum(self._owner) or _models.is_record(self._owner):
             return bool(self._statements) or is_order
         if "__slots__" in self._slots and _generated.is_dataclass(self._owner):
@@ -173,12 +183,10 @@ class ClassEdit:
         if "__firstlineno__" in vars(owner):
             if owner.__firstlineno__ != self._new.lines[0]:
                 set_it("__firstlineno__", self._new.lines[0])
-            names = {*owner.__static_attributes__}
-            if (now := static_attributes(self._after.node())) != names and self._is_edited():
-                set_it("__static_attributes__", tuple(sorted(now)))
-
-    def _is_edited(self) -> bool:
-        return any(step.fate not in _UNCHANGED for step in self._inner)
+            if self._is_edited:
+                names = static_attributes(self._after.node())
+                if names != {*owner.__static_attributes__}:
+                    set_it("__static_attributes__", tuple(sorted(names)))
 
     def _generate(self) -> None:
         """Let the decorators that are known work on the class again."""
@@ -223,7 +231,7 @@ class ClassEdit:
         if is_total:
             _generated.strip_order(owner)
         is_there = any(self._after.is_dataclass(it) for it in nodes)
-        is_gone = self._old.decorators != self._new.decorators
+        is_gone = self._has_other_decorators
         result: Any = owner
         try:
             if dataclass is not None and (is_there or is_gone):
@@ -264,7 +272,7 @@ class ClassEdit:
         """Execute its statement, and make the class what comes of that, or bind that."""
         nodes = self._after.decorators()
         skipped: list[ast.expr] = []
-        is_whole = self._has_other_header() or self._old.decorators != self._new.decorators
+        is_whole = self._has_other_header or self._has_other_decorators
         if not is_whole and "__slots__" not in self._names:
             skipped = [it for it in nodes if not self._after.is_known(it)]
         fresh: Any = self._after.execute(self._made, lambda it: it not in skipped)
@@ -322,7 +330,7 @@ def turn_into(
     if _enums.is_enum(held):
         return _enums.become(held, fresh, undo, kept), []
     become(held, fresh, undo, kept)
-    return [], _models.follow(held, undo)
+    return [], _models.follow(held, fresh, undo)
 
 
 def _is_single(step: Step, is_whole: bool) -> bool:

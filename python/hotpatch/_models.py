@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import sys
 from collections.abc import Iterator
-from types import MethodType
+from types import GenericAlias, MethodType
 
 from hotpatch._become import remember, subclasses
 from hotpatch._scope import Undo
@@ -31,8 +33,11 @@ def is_record(cls: type) -> bool:
     return is_tuple or ("__required_keys__" in names and "__total__" in names)
 
 
-def follow(cls: Any, undo: Undo) -> list[tuple[type, str]]:
-    """Let what was made of a model know what that is now, or say why it cannot."""
+def follow(cls: Any, fresh: type, undo: Undo) -> list[tuple[type, str]]:
+    """Let what was made of a model know what that is now, or say why it cannot.
+
+    It has become `fresh`.
+    """
     if "__attrs_attrs__" in vars(cls):
         why = "attributes of its base changed, and only its own statement makes them its own"
         return [(it, why) for it in subclasses(cls) if "__attrs_attrs__" in vars(it)]
@@ -40,6 +45,8 @@ def follow(cls: Any, undo: Undo) -> list[tuple[type, str]]:
         return []
     left_out = []
     changed: list[Any] = [cls]
+    for field in cls.__pydantic_fields__.values():
+        field.annotation = _exchanged(field.annotation, fresh, cls)
     for decorator in _decorators(cls.__pydantic_decorators__):
         if isinstance(decorator.func, MethodType) and decorator.func.__self__ is not cls:
             decorator.func = MethodType(decorator.func.__func__, cls)
@@ -108,3 +115,18 @@ def _parts(annotation: Any) -> Iterator[object]:
         yield annotation
     for it in getattr(annotation, "__args__", ()):
         yield from _parts(it)
+
+
+def _exchanged(annotation: Any, fresh: type, held: type) -> Any:
+    """Return an annotation in which another class stands for one."""
+    if annotation is fresh:
+        return held
+    if fresh not in _parts(annotation):
+        return annotation
+    parts = tuple(_exchanged(it, fresh, held) for it in annotation.__args__)
+    if isinstance(annotation, GenericAlias):
+        origin: Any = annotation.__origin__
+        return GenericAlias(origin, parts)
+    if hasattr(annotation, "copy_with"):
+        return annotation.copy_with(parts)
+    return functools.reduce(operator.or_, parts)

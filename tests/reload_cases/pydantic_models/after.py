@@ -29,6 +29,13 @@ class Sub(Inner):
         return value | 1
 
 
+class Node(BaseModel):
+    next: Optional["Node"] = None
+    many: list["Node"] = []
+    n: int = 1
+    m: int = 2
+
+
 class Checked(BaseModel):
     x: int = Field(default=1, gt=-10)
 

@@ -25,6 +25,12 @@ class Sub(Inner):
         return value | 1
 
 
+class Node(BaseModel):
+    next: Optional["Node"] = None
+    many: list["Node"] = []
+    n: int = 1
+
+
 class Checked(BaseModel):
     x: int = Field(default=1, gt=-10)
 
