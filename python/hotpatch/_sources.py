@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import os
+import time
 from contextlib import suppress
 from importlib.util import decode_source
 from types import CodeType, FunctionType, ModuleType
@@ -108,13 +109,32 @@ def is_made_of(module: ModuleType, content: bytes) -> bool:
     return _seen.get(file_of(module)) == (content, True)
 
 
-def look(module: ModuleType, content: bytes, *, is_old: bool) -> None:
+def look(module: ModuleType, content: bytes) -> bool:
     """Remember what is in the file of a module now, if nobody knows yet what it was made of.
 
-    `is_old` says that it was there before the module was.
+    Returns whether that can be no other than what is there now.
     """
-    if not is_known(module):
-        _seen.setdefault(file_of(module), (content, is_old))
+    if is_known(module):
+        return is_made_of(module, content)
+    file = file_of(module)
+    is_old = not _is_younger_than_process(file)
+    _seen.setdefault(file, (content, is_old))
+    return is_old
+
+
+def _is_younger_than_process(file: str) -> bool:
+    """Return whether a file was written after this process began, and so perhaps after import."""
+    try:
+        written = os.stat(file).st_mtime
+        with open("/proc/self/stat") as stream:
+            # Field 22 of proc(5); the name of the program, in brackets, may have spaces.
+            ticks = int(stream.read().rpartition(")")[2].split()[19])
+        with open("/proc/uptime") as stream:
+            uptime = float(stream.read().split()[0])
+    except (OSError, ValueError, IndexError):
+        return False
+    age = uptime - ticks / os.sysconf("SC_CLK_TCK")
+    return written > time.time() - age
 
 
 def file_of(module: ModuleType) -> str:

@@ -6,7 +6,6 @@ import atexit
 import os
 import sys
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterable
 from types import ModuleType, SimpleNamespace, TracebackType
@@ -15,7 +14,7 @@ from hotpatch import _forks, _imports, _native
 from hotpatch._console import Console
 from hotpatch._reload import ReloadError, apply
 from hotpatch._report import Reload
-from hotpatch._sources import content_of, is_known, look
+from hotpatch._sources import content_of, look
 from hotpatch._tracked import Tracked, watched
 
 # For as long as a statement that is executed anew may take when the program ends.
@@ -158,10 +157,8 @@ class Watch:
         except OSError:
             return
         # Whether there was an edit before is seen when it is reloaded.
-        is_old = not _is_younger_than_process(path)
-        if is_known(module) or not is_old:
+        if not look(module, content):
             self._pending.add(path)
-        look(module, content, is_old=is_old)
         self._add(path, content)
 
     def _stop(self) -> None:
@@ -249,21 +246,6 @@ def _folder_of_main() -> str:
     if isinstance(file, str) and getattr(main, "__spec__", None) is None:
         return os.path.dirname(os.path.realpath(file))
     return os.getcwd()
-
-
-def _is_younger_than_process(file: str) -> bool:
-    """Return whether a file was written after this process began, and so perhaps after import."""
-    try:
-        written = os.stat(file).st_mtime
-        with open("/proc/self/stat") as stream:
-            # Field 22 of proc(5); the name of the program, in brackets, may have spaces.
-            ticks = int(stream.read().rpartition(")")[2].split()[19])
-        with open("/proc/uptime") as stream:
-            uptime = float(stream.read().split()[0])
-    except (OSError, ValueError, IndexError):
-        return False
-    age = uptime - ticks / os.sysconf("SC_CLK_TCK")
-    return written > time.time() - age
 
 
 def _complain(error: Exception, message: str, source: object) -> None:

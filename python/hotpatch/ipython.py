@@ -7,8 +7,10 @@ stays the object that it is, so that whatever holds it follows.
 from __future__ import annotations
 
 import os
+import sys
 import sysconfig
 from collections.abc import Iterator
+from contextlib import suppress
 from types import FunctionType, ModuleType
 
 from hotpatch import _imports
@@ -16,8 +18,9 @@ from hotpatch._become import become
 from hotpatch._blocks import NotAppliedError
 from hotpatch._console import Console
 from hotpatch._functions import Bodies, functions_in
+from hotpatch._native import Outline
 from hotpatch._reload import ReloadError, reload
-from hotpatch._scope import Undo
+from hotpatch._scope import MISSING, Undo
 from hotpatch._sources import content_of, look
 from hotpatch._tracked import Tracked, watched
 from hotpatch._units import codes_in
@@ -41,16 +44,19 @@ class Extension:
         self._states: dict[str, tuple[int, ...]] = {}
         # Modules that a reload has failed for.
         self._failed: set[ModuleType] = set()
+        # The modules from which cells have imported names, and what those are called there.
+        self._imported: dict[str, tuple[str, str]] = {}
         # What names of the user were bound to when a cell began.
         self._before: dict[str, Any] = {}
         self._end_of_notes = _imports.listen(self._tracked.wants, self._note)
         for module in self._tracked.modules():
             file = module.__file__ or ""
-            try:
-                look(module, content_of(file), is_old=False)
-            except OSError:
-                continue
-            self._note(file)
+            with suppress(OSError):
+                # Otherwise it is reloaded before the next cell.
+                if look(module, content_of(file)):
+                    self._note(file)
+        for cell in shell.user_ns.get("In", ()):
+            self._note_imports(cell)
         watched.append(self._tracked)
         shell.events.register("pre_run_cell", self.before_cell)
         shell.events.register("post_run_cell", self.after_cell)
@@ -62,23 +68,46 @@ class Extension:
         watched.remove(self._tracked)
         self._end_of_notes()
 
-    def before_cell(self, info: object = None) -> None:
+    def before_cell(self, info: Any = None) -> None:
         """Reload what was edited."""
         changed = [*self._changed()]
         if changed:
-            try:
-                report = reload(*{*changed, *self._failed})
-            except ReloadError as error:
-                report = error.report
-                self._failed.update(changed)
-            else:
-                self._failed.clear()
-            self._console.show(report)
+            self._reload({*changed, *self._failed})
+        if info is not None:
+            # Older versions of IPython only have what was typed.
+            cell = getattr(info, "transformed_cell", None)
+            self._note_imports(cell or self._shell.transform_cell(info.raw_cell))
         self._before = {
             name: value
             for name, value in self._shell.user_ns.items()
             if isinstance(value, (FunctionType, type)) and self._is_own(name, value)
         }
+
+    def _reload(self, modules: set[ModuleType]) -> None:
+        names = self._shell.user_ns
+        held = {
+            here: there
+            for here, (module, there) in self._imported.items()
+            if here in names and names[here] is _value_of(module, there)
+        }
+        try:
+            report = reload(*modules)
+        except ReloadError as error:
+            report = error.report
+            self._failed = modules
+        else:
+            self._failed = set()
+            for here, there in held.items():
+                value = _value_of(self._imported[here][0], there)
+                if value is not MISSING:
+                    names[here] = value
+        self._console.show(report)
+
+    def _note_imports(self, cell: str) -> None:
+        """Remember what a cell imports, if it is Python."""
+        with suppress(SyntaxError):
+            for module, pairs in Outline(cell).imports:
+                self._imported.update({here: (module, there) for there, here in pairs})
 
     def after_cell(self, result: object = None) -> None:
         """Let what was defined anew be the object that it was."""
@@ -137,6 +166,10 @@ class Extension:
             any(it is before for it in functions_in(after))
             or any(not names.isdisjoint(code.co_names) for code in codes_in(after.__code__))
         )
+
+
+def _value_of(module: str, name: str) -> object:
+    return getattr(sys.modules.get(module), name, MISSING)
 
 
 def _state_of(file: str) -> tuple[int, ...] | None:
