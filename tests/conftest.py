@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from hotpatch import patches
 
-pytest_plugins = ["modules", "reload_folder"]
+pytest_plugins = ["modules", "reload_folder", "running"]
 
 
 @pytest.fixture
