@@ -42,17 +42,24 @@ def remember(cls: type, undo: Undo) -> Callable[[], None]:
     return restore
 
 
-def become(old: type, new: type, undo: Undo, kept: Collection[str] = ()) -> None:
+def become(
+    old: type,
+    new: type,
+    undo: Undo,
+    kept: Collection[str] = (),
+    bound: Collection[str] | None = None,
+) -> None:
     """Make a class what another one is, which nobody must use afterwards.
 
-    Methods stay the functions that they are and get the new bodies. Attributes in `kept` stay.
+    Methods stay the functions that they are and get the new bodies. Attributes in `kept` stay. Of
+    those that the other does not have, special ones go and those in `bound`; without that, all.
 
     Raises `NotAppliedError` if instances of the two are laid out differently. Nothing has changed
     then.
     """
     check(old, new)
     set_kind(old, new, remember(old, undo))
-    take(old, new, undo, kept)
+    take(old, new, undo, kept, bound)
 
 
 def set_kind(old: type, new: type, restore: Callable[[], None]) -> None:
@@ -103,17 +110,23 @@ def _exchange(holder: Any, cls: type, held: type) -> None:
 
 
 def take(
-    old: type, new: type, undo: Undo, kept: Collection[str] = (), skipped: Collection[str] = ()
+    old: type,
+    new: type,
+    undo: Undo,
+    kept: Collection[str] = (),
+    bound: Collection[str] | None = None,
+    skipped: Collection[str] = (),
 ) -> None:
-    """Give a class the attributes of another. The caller remembers what it was.
+    """Give a class the attributes of another, as `become` does, but for those that are skipped.
 
-    Those in `kept` stay if they are there, and those in `skipped` are not looked at.
+    The caller remembers what it was.
     """
     lead(new, old)
     own = {name for cls in (old, new) for name in vars(cls) if is_layout(cls, name)}
     skipped = {*_KEPT, *own, *skipped, *(name for name in kept if name in vars(old))}
     for name in vars(old).keys() - vars(new).keys() - skipped:
-        type.__delattr__(old, name)
+        if bound is None or name in bound or name.startswith("__"):
+            type.__delattr__(old, name)
     bodies: dict[int, tuple[FunctionType, FunctionType]] = {}
     for name, value in [*vars(new).items()]:
         before = vars(old).get(name, MISSING)

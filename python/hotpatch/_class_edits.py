@@ -14,6 +14,7 @@ from hotpatch._become import become, let_go, remember, slots_of, subclasses
 from hotpatch._blocks import NotAppliedError
 from hotpatch._class_text import ClassText, static_attributes
 from hotpatch._classes import is_annotated, set_bases
+from hotpatch._functions import functions_in
 from hotpatch._generated import Dataclass
 from hotpatch._native import Statement, Step
 from hotpatch._report import Report
@@ -247,12 +248,26 @@ class ClassEdit:
             restore()
             self._renew()
             return
-        if result is not owner:
+        if result is not owner and self._is_taken_in(result):
+            gone = ref(result)
+            del result
+            let_go(gone, owner)
+        elif result is not owner:
             self._scope.set(self._name, result)
             self._replace("its decorators make another of it")
         if dataclass is not None or is_there:
             self._add_updated()
             self._let_follow()
+
+    def _is_taken_in(self, result: object) -> bool:
+        """Make the class what its decorators have made of it, if that can be."""
+        if not isinstance(result, type) or issubclass(result, self._owner):
+            return False
+        try:
+            turn_into(self._owner, result, self._undo)
+        except NotAppliedError:
+            return False
+        return True
 
     def _add_updated(self) -> None:
         if not self._is_reported:
@@ -279,7 +294,9 @@ class ClassEdit:
         try:
             if not isinstance(fresh, type):
                 raise NotAppliedError("its decorators make no class of it")
-            replaced, left_out = turn_into(self._owner, fresh, self._undo, self._kept())
+            replaced, left_out = turn_into(
+                self._owner, fresh, self._undo, self._kept(), self._bound()
+            )
         except NotAppliedError as error:
             for node in reversed(skipped):
                 fresh = self._after.value(node)(fresh)
@@ -303,10 +320,26 @@ class ClassEdit:
         self._report.replace(self._title, self._new, f"{why} run its new methods")
 
     def _kept(self) -> set[str]:
-        """Return the names whose statements must not be executed again, so that they stay."""
+        """Return the names that stay bound to what they are bound to.
+
+        They are those of statements that must not be executed again, and of methods in the place of
+        which somebody has put something else.
+        """
         steps = [step for step in self._inner if step.fate in _UNCHANGED]
         statements = [it for step in steps if (it := step.new) is not None]
-        return {name for it in statements if it.kind == "statement" for name in it.binds}
+        names = {name for it in statements if it.kind == "statement" for name in it.binds}
+        for step in self._inner:
+            if step.old is not None and step.new is not None and step.new.kind == "function":
+                name = step.new.name or ""
+                functions = [*functions_in(vars(self._owner).get(name))]
+                qualname = f"{self._owner.__qualname__}.{name}"
+                if functions and all(it.__qualname__ != qualname for it in functions):
+                    names.add(name)
+        return names
+
+    def _bound(self) -> set[str]:
+        """Return the names that the text bound before."""
+        return {name for step in self._inner if step.old is not None for name in step.old.binds}
 
     def _find_abstract(self, cls: Any) -> None:
         before = vars(cls).get("__abstractmethods__")
@@ -316,20 +349,25 @@ class ClassEdit:
 
 
 def turn_into(
-    held: type, fresh: type, undo: Undo, kept: Collection[str] = ()
+    held: type,
+    fresh: type,
+    undo: Undo,
+    kept: Collection[str] = (),
+    bound: Collection[str] | None = None,
 ) -> tuple[list[tuple[str, str]], list[tuple[type, str]]]:
     """Make a class what another is, whatever made it, which nobody must use afterwards.
 
-    Attributes in `kept` stay. Models that know of the class follow, and dataclasses do with
-    `_generated.follow`. Returns the names of enum members that are new objects now though there was
-    one of that name, and the models that do not follow, each with the reason.
+    `kept` and `bound` are those of `hotpatch._become.become`. Models that know of the class follow,
+    and dataclasses do with `_generated.follow`. Returns the names of enum members that are new
+    objects now though there was one of that name, and the models that do not follow, each with the
+    reason.
 
     Raises `NotAppliedError` if instances of the two are laid out differently. Nothing has changed
     then.
     """
     if _enums.is_enum(held):
-        return _enums.become(held, fresh, undo, kept), []
-    become(held, fresh, undo, kept)
+        return _enums.become(held, fresh, undo, kept, bound), []
+    become(held, fresh, undo, kept, bound)
     return [], _models.follow(held, fresh, undo)
 
 

@@ -26,10 +26,17 @@ def is_enum(cls: type) -> bool:
     return module is not None and isinstance(cls, module.EnumMeta)
 
 
-def become(held: Any, fresh: Any, undo: Undo, kept: Collection[str]) -> list[tuple[str, str]]:
+def become(
+    held: Any,
+    fresh: Any,
+    undo: Undo,
+    kept: Collection[str] = (),
+    bound: Collection[str] | None = None,
+) -> list[tuple[str, str]]:
     """Make an enumeration what another is, which nobody must use afterwards.
 
-    The values of members in `kept` come of statements that were not changed. Returns the names of
+    The values of members in `kept` come of statements that were not changed. What is in `bound` is
+    said in `hotpatch._become.become`. Returns the names of
     members that are new objects though there was one of that name, with the reason.
 
     Raises `NotAppliedError` if members of the two are laid out differently. Nothing has changed
@@ -41,7 +48,7 @@ def become(held: Any, fresh: Any, undo: Undo, kept: Collection[str]) -> list[tup
     set_kind(held, fresh, remember(held, undo))
     members = _Members(held, fresh, undo, {*kept})
     names = {*held._member_map_, *fresh._member_map_, *_LISTS, *_MAPS}
-    take(held, fresh, undo, kept, names)
+    take(held, fresh, undo, kept, bound, names)
     members.move()
     return members.replaced
 

@@ -37,3 +37,13 @@ class C:
 
 class D:
     pass
+
+
+def copying(cls):
+    names = {k: v for k, v in vars(cls).items() if k not in ("__dict__", "__weakref__")}
+    return type(cls)(cls.__name__, cls.__bases__, names | {"copied": True})
+
+
+class E:
+    def f(self):
+        return 1
