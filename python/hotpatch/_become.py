@@ -42,6 +42,20 @@ def remember(cls: type, undo: Undo) -> Callable[[], None]:
     return restore
 
 
+def put(cls: type, name: str, value: object, undo: Undo) -> None:
+    """Set an attribute of a class whatever its metaclass says to that, or take it away."""
+    before = vars(cls).get(name, MISSING)
+    undo.add(lambda: _put(cls, name, before))
+    _put(cls, name, value)
+
+
+def _put(cls: type, name: str, value: object) -> None:
+    if value is not MISSING:
+        type.__setattr__(cls, name, value)
+    elif name in vars(cls):
+        type.__delattr__(cls, name)
+
+
 def become(
     old: type,
     new: type,

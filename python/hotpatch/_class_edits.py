@@ -10,7 +10,7 @@ from types import CodeType, ModuleType
 from weakref import ref
 
 from hotpatch import _enums, _generated, _models
-from hotpatch._become import become, let_go, remember, slots_of, subclasses
+from hotpatch._become import become, let_go, put, remember, slots_of, subclasses
 from hotpatch._blocks import NotAppliedError
 from hotpatch._class_text import ClassText, static_attributes
 from hotpatch._classes import is_annotated, set_bases
@@ -169,25 +169,25 @@ class ClassEdit:
 
     def _mend(self) -> None:
         """Do what Python does when it makes a class, as far as an edit can change that."""
-        owner, set_it = self._owner, self._inside.set
+        owner, undo = self._owner, self._undo
         old = {name for step in self._inner if step.old is not None for name in step.old.binds}
         new = {name for step in self._inner if step.new is not None for name in step.new.binds}
         known = vars(owner).get("__hash__", MISSING)
         if "__hash__" not in new:
             is_other = "__eq__" not in old or "__hash__" in old
             if "__eq__" in new and is_other and known is not None:
-                set_it("__hash__", None)
+                put(owner, "__hash__", None, undo)
             elif "__eq__" in old - new and known is None:
-                set_it("__hash__", MISSING)
+                put(owner, "__hash__", MISSING, undo)
         if any(not it.binds for it in self._statements) and self._after.has_text(self._statements):
-            set_it("__doc__", self._after.doc())
+            put(owner, "__doc__", self._after.doc(), undo)
         if "__firstlineno__" in vars(owner):
             if owner.__firstlineno__ != self._new.lines[0]:
-                set_it("__firstlineno__", self._new.lines[0])
+                put(owner, "__firstlineno__", self._new.lines[0], undo)
             if self._is_edited:
                 names = static_attributes(self._after.node())
                 if names != {*owner.__static_attributes__}:
-                    set_it("__static_attributes__", tuple(sorted(names)))
+                    put(owner, "__static_attributes__", tuple(sorted(names)), undo)
 
     def _generate(self) -> None:
         """Let the decorators that are known work on the class again."""

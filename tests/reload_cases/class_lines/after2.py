@@ -21,4 +21,14 @@ class C:
     z = 1
 
 
+class Fixed(type):
+    def __setattr__(cls, name, value):
+        raise TypeError(name)
+
+
+class D(metaclass=Fixed):
+    def f(self):
+        return 2
+
+
 1 / 0

@@ -15,3 +15,13 @@ class B:
 @deco
 class C:
     z = 1
+
+
+class Fixed(type):
+    def __setattr__(cls, name, value):
+        raise TypeError(name)
+
+
+class D(metaclass=Fixed):
+    def f(self):
+        return 1
