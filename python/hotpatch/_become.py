@@ -6,7 +6,7 @@ import functools
 import gc
 from collections.abc import Callable, Collection, Iterator
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
-from weakref import ref
+from weakref import WeakKeyDictionary, ref
 
 from hotpatch._blocks import NotAppliedError
 from hotpatch._functions import Bodies, content_of, functions_in
@@ -21,6 +21,9 @@ _KEPT = frozenset({"__dict__", "__weakref__", "__slots__", "_abc_impl"})
 # What Python made of the annotations; it is no method of the class.
 _ANNOTATE = frozenset({"__annotate__", "__annotate_func__"})
 _SIZES = ("__basicsize__", "__itemsize__", "__dictoffset__", "__weakrefoffset__")
+
+# What classes that nobody must use any more are: those may be bases of others of the kind.
+_became: WeakKeyDictionary[type, ref[type]] = WeakKeyDictionary()
 
 
 def remember(cls: type, undo: Undo) -> Callable[[], None]:
@@ -81,14 +84,22 @@ def set_kind(old: type, new: type, restore: Callable[[], None]) -> None:
 
     Raises `NotAppliedError` if CPython does not allow it. It is `restore`d then.
     """
+    kind, bases = _held(type(new)), tuple(map(_held, new.__bases__))
     try:
-        if type(old) is not type(new):
-            old.__class__ = type(new)
-        if old.__bases__ != new.__bases__:
-            old.__bases__ = new.__bases__
+        if type(old) is not kind:
+            old.__class__ = kind
+        if old.__bases__ != bases:
+            old.__bases__ = bases
     except TypeError as error:
         restore()
         raise NotAppliedError(f"its bases or its metaclass cannot change: {error}") from error
+    _became[new] = ref(old)
+
+
+def _held(cls: type) -> type:
+    """Return the class that has become another, if one has, or that itself."""
+    known = _became.get(cls)
+    return (known and known()) or cls
 
 
 def let_go(gone: ref[type], held: type) -> None:
