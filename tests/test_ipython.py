@@ -135,6 +135,29 @@ def test_what_a_cell_defines_anew_is_the_object_that_it_was(shell: Shell) -> Non
     assert shell.run(cell) == "True (10, 2) doc True f\n2 2 3 5 False True"
 
 
+def test_classes_that_are_made_anew_follow_each_other(shell: Shell) -> None:
+    cell = """
+        import enum
+        from dataclasses import dataclass
+        class Base:
+            def f(self): return 1
+        class Sub(Base):
+            def f(self): return super().f()
+        @dataclass
+        class Point:
+            x: int
+        class Color(enum.Enum):
+            RED = 1
+    """
+    shell.run(cell)
+    shell.run("sub, point, red, classes = Sub(), Point(1), Color.RED, [Base, Sub, Point, Color]")
+    cell = cell.replace("return 1", "return 2").replace("x: int", "x: int = 5; y: int = 6")
+    assert shell.run(cell.replace("RED = 1", "RED = 1; BLUE = 2")) == ""
+    check = "print(classes == [Base, Sub, Point, Color], sub.f(), Point(), red is Color.RED)"
+    assert shell.run(check) == "True 2 Point(x=5, y=6) True"
+    assert shell.run("print(Color.BLUE, Base.__subclasses__() == [Sub])") == "Color.BLUE True"
+
+
 def test_a_class_that_is_laid_out_in_another_way_is_another_one(shell: Shell) -> None:
     shell.run("class A:\n    __slots__ = ['x']\na = A()")
     said = shell.run("class A:\n    __slots__ = ['x', 'y']")

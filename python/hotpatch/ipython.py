@@ -12,12 +12,15 @@ import sysconfig
 from collections.abc import Iterator
 from contextlib import suppress
 from types import FunctionType, ModuleType
+from weakref import ref
 
 from hotpatch import _imports
-from hotpatch._become import become
+from hotpatch._become import let_go
 from hotpatch._blocks import NotAppliedError
+from hotpatch._class_edits import turn_into
 from hotpatch._console import Console
 from hotpatch._functions import Bodies, functions_in
+from hotpatch._generated import follow
 from hotpatch._native import Outline
 from hotpatch._reload import ReloadError, reload
 from hotpatch._scope import MISSING, Undo
@@ -114,24 +117,35 @@ class Extension:
         names = self._shell.user_ns
         for name, before in self._before.items():
             after = names.get(name)
-            if after is not before and self._is_own(name, after) and not self._uses(after, before):
-                self._continue(name, before, after)
+            if after is before or not self._is_own(name, after) or self._uses(after, before):
+                continue
+            if isinstance(before, type) and isinstance(after, type):
+                gone = ref(after)
+                del after
+                self._continue_class(name, before, gone)
+            elif isinstance(before, FunctionType) and isinstance(after, FunctionType):
+                Bodies(Undo()).become(before, after)
+                names[name] = before
         self._before.clear()
 
-    def _continue(self, name: str, before: Any, after: Any) -> None:
+    def _continue_class(self, name: str, before: type, gone: ref[type]) -> None:
         undo = Undo()
         try:
-            if isinstance(before, type) and isinstance(after, type):
-                become(before, after, undo)
-            elif isinstance(before, FunctionType) and isinstance(after, FunctionType):
-                Bodies(undo).become(before, after)
-            else:
-                return
+            if (after := gone()) is not None:
+                renewed, left = turn_into(before, after, undo)
         except NotAppliedError as error:
             undo.roll_back()
             self._console.say(f"{name} is another class now, and what holds the old one: {error}")
-        else:
-            self._shell.user_ns[name] = before
+            return
+        del after
+        self._shell.user_ns[name] = before
+        left += follow(before, undo)
+        undo.forget()
+        let_go(gone, before)
+        for member, why in renewed:
+            self._console.say(f"{name}.{member} is another object now: {why}")
+        for other, why in left:
+            self._console.say(f"{other.__qualname__} does not follow {name}: {why}")
 
     def _changed(self) -> Iterator[ModuleType]:
         """Iterate over the modules whose files are not as they were."""
