@@ -120,9 +120,8 @@ def test_commands_that_a_document_names_are_in_the_makefile(path: Path) -> None:
 
 def documented() -> dict[str, str]:
     """The first line of each docstring of a public name, by the name that it documents."""
-    files = [
-        ROOT / "python/hotpatch" / name for name in ("_native.pyi", "_reload.py", "_report.py")
-    ]
+    names = ("_native.pyi", "_reload.py", "_report.py", "_watch.py")
+    files = [ROOT / "python/hotpatch" / name for name in names]
     found: dict[str, str] = {}
     for node in [node for file in files for node in ast.parse(file.read_text("utf-8")).body]:
         if not isinstance(node, ast.ClassDef | ast.FunctionDef):
@@ -133,7 +132,7 @@ def documented() -> dict[str, str]:
         found.setdefault(node.name, first_line(ast.get_docstring(node)))
         if isinstance(node, ast.ClassDef):
             for member in node.body:
-                if isinstance(member, ast.FunctionDef) and not member.name.startswith("__"):
+                if isinstance(member, ast.FunctionDef) and not member.name.startswith("_"):
                     name = f"{node.name}.{member.name}"
                     found[name] = first_line(ast.get_docstring(member))
     return found
@@ -145,7 +144,10 @@ def first_line(docstring: str | None) -> str:
 
 def test_every_public_name_is_documented() -> None:
     names = set(hotpatch.__all__) | {
-        f"Patch.{name}" for name in vars(hotpatch.Patch) if not name.startswith("_")
+        f"{cls.__name__}.{name}"
+        for cls in (hotpatch.Patch, hotpatch.Reload, hotpatch.Watch)
+        for name in vars(cls)
+        if not name.startswith("_")
     }
     assert documented().keys() == names
 
