@@ -9,7 +9,7 @@ from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from benches import apply_undo, c_functions, calls, hooks, import_time, scaling
+from benches import apply_undo, c_functions, calls, hooks, import_time, reload, scaling
 from benches.tables import Table, one_version
 
 BENCHES = {
@@ -19,9 +19,10 @@ BENCHES = {
     "hooks": hooks.run,
     "scaling": scaling.run,
     "import_time": import_time.run,
+    "reload": reload.run,
 }
 PEERS = (
-    *("aspectlib", "ddtrace", "freezegun", "patchy"),
+    *("aspectlib", "ddtrace", "freezegun", "ipython", "jurigged", "patchy"),
     *("pytest", "pytest-mock", "time-machine", "wrapt"),
 )
 

@@ -23,7 +23,7 @@ python -m benches.report *.json > docs/benchmarks.md    # writes this page
 ```
 
 `python -m benches calls` runs one benchmark: \
-`calls`, `apply_undo`, `c_functions`, `hooks`, `scaling` or `import_time`.
+`calls`, `apply_undo`, `c_functions`, `hooks`, `scaling`, `import_time` or `reload`.
 Each run prints its own tables, with times and ratios.
 
 The machine ({machine}) had other work to do at the same time.

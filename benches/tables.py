@@ -81,5 +81,5 @@ def one_version(table: Table) -> str:
 
 def explained(table: Table, *, with_ratio: bool) -> str:
     """Write what stands above the figures."""
-    ratio_to = f"The ratio is to {table.ratio_to}." if with_ratio else ""
+    ratio_to = f"The ratio is to {table.ratio_to}." if with_ratio and table.ratio_to else ""
     return f"{table.text} {ratio_to}".strip()

@@ -84,6 +84,19 @@ def run(*arguments: str) -> str:
             "`import hotpatch`, added to it",
             id="import_time",
         ),
+        pytest.param(
+            "reload",
+            [
+                "Applying an edit",
+                "The longest pause of the main thread while an edit is applied",
+                "Applying an edit beside ten million objects",
+                "From an edit to the first call of new code",
+                "Having live reload at hand",
+                "Memory for live reload",
+            ],
+            "20,000 lines, shift: hotpatch",
+            id="reload",
+        ),
     ],
 )
 def test_a_benchmark_prints_its_tables(bench: str, titles: list[str], row: str) -> None:
