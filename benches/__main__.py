@@ -23,7 +23,7 @@ BENCHES = {
 }
 PEERS = (
     *("aspectlib", "ddtrace", "freezegun", "ipython", "jurigged", "patchy"),
-    *("pytest", "pytest-mock", "time-machine", "wrapt"),
+    *("pytest", "pytest-mock", "reloadium", "time-machine", "wrapt"),
 )
 
 

@@ -15,12 +15,14 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from statistics import median
 
 from benches.import_time import BARE, spent, succeeds
 from benches.reload_worker import TOOLS
 from benches.tables import Row, Table
 
+WORKER = Path(__file__).with_name("reload_worker.py").resolve()
 MILLISECOND = 1_000_000
 SIZES = (200, 2_000, 20_000)
 EDITS = ("body", "shift")
@@ -30,7 +32,7 @@ GOAL_PAUSE = 2 * MILLISECOND
 MANY_OBJECTS = 10_000_000
 # An update that takes longer is not waited for.
 LIMIT_S = 60
-WATCHERS = ("hotpatch", "jurigged")
+WATCHERS = ("hotpatch", "jurigged", "reloadium")
 START = {
     "`import hotpatch; hotpatch.reload`": "import hotpatch; hotpatch.reload",
     "`import jurigged`": "import jurigged",
@@ -43,15 +45,22 @@ class Worker:
 
     def __init__(self, mode: str, tool: str, lines: int, objects: int) -> None:
         self.note = ""
-        command = [sys.executable, "-m", "benches.reload_worker", mode, tool]
+        runner = ["-m", "reloadium", "run"] if tool == "reloadium" else []
+        self.folder = tempfile.TemporaryDirectory()
+        # Tools may write to the other streams.
+        reader, writer = os.pipe()
+        self.answers = os.fdopen(reader, encoding="utf-8")
         self.errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
         self.process = subprocess.Popen(
-            [*command, str(lines), str(objects)],
+            [sys.executable, *runner, WORKER, mode, tool, str(lines), str(objects), str(writer)],
+            cwd=self.folder.name,
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
             stderr=self.errors,
+            pass_fds=[writer],
             encoding="utf-8",
         )
+        os.close(writer)
         self.answer()
 
     def ask(self, edit: str) -> dict[str, int] | None:
@@ -64,17 +73,15 @@ class Worker:
         return self.answer()
 
     def answer(self) -> dict[str, int] | None:
-        stream = self.process.stdout
-        assert stream is not None
-        if not select.select([stream], [], [], LIMIT_S)[0]:
+        if not select.select([self.answers], [], [], LIMIT_S)[0]:
             self.note = f"more than {LIMIT_S} s"
-        elif line := stream.readline():
+        elif line := self.answers.readline():
             found: dict[str, int] = json.loads(line)
             return found
         else:
             self.errors.seek(0)
             error = self.errors.read().strip().rpartition("\n")[2]
-            is_missing = error.startswith("ModuleNotFoundError")
+            is_missing = error.startswith("ModuleNotFoundError") or "No module named" in error
             self.note = "not installed" if is_missing else f"fails: {error}"[:80]
         self.process.kill()
         return None
@@ -82,7 +89,9 @@ class Worker:
     def end(self) -> None:
         self.process.kill()
         self.process.communicate()
+        self.answers.close()
         self.errors.close()
+        self.folder.cleanup()
 
 
 @contextmanager

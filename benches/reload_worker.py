@@ -1,11 +1,13 @@
 """Edits a module over and over, and lets one tool apply that; reload.py starts it.
 
-python -m benches.reload_worker TOOL LINES OBJECTS
+python benches/reload_worker.py MODE TOOL LINES OBJECTS DESCRIPTOR
 
-For each line that it reads, "body" or "shift", it edits the module, and prints what applying that
-took: the processor time of the thread that does it, and the longest time for which the main thread,
-which looks at the clock all the while, could not. For "watch" it prints how long it takes from
-closing the file until a function that somebody holds is another. Times are in ns.
+The module is made in the current directory, and what is found is written to the file descriptor.
+For each line that it reads, "body" or "shift", it edits the module. If MODE is "apply", it tells
+what applying that took: the processor time of the thread that does it, and the longest time for
+which the main thread, which looks at the clock all the while, could not. If it is "watch", it tells
+how long it takes from closing the file until a function that somebody holds is another. Times are
+in ns.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ import json
 import logging
 import os
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -103,6 +104,8 @@ def watch_with(tool: str, folder: str) -> Any:
     """Let a tool apply edits by itself."""
     if tool == "hotpatch":
         watcher: Any = importlib.import_module("hotpatch").watch(folder)
+    elif tool == "reloadium":
+        watcher = None  # it runs this whole process
     else:
         jurigged: Any = importlib.import_module("jurigged")
         watcher = jurigged.watch(os.path.join(folder, "*.py"), logger=lambda event: None)
@@ -164,28 +167,32 @@ def latency(subject: Subject) -> dict[str, int]:
     return {"latency": time.perf_counter_ns() - start}
 
 
-def main(mode: str, tool: str, lines: int, objects: int) -> None:
+def main(mode: str, tool: str, lines: int, objects: int, descriptor: int) -> None:
     sys.dont_write_bytecode = True
+    # Other files beside this one have common names.
+    sys.path[:] = [it for it in sys.path if it != os.path.dirname(os.path.realpath(__file__))]
     # They are there before anything else, as in a program with much data.
     heap: list[list[Any]] = [[] for _ in range(objects)]
-    with tempfile.TemporaryDirectory() as folder:
-        if mode == "watch":
-            # Some have to be there before the module is imported.
-            Path(folder, "subject.py").touch()
-            watcher = watch_with(tool, folder)
-        subject = Subject(os.path.realpath(folder), lines)
-        apply = TOOLS[tool](subject.module) if mode == "apply" else None
-        print(json.dumps("ready"), flush=True)
+    folder = os.path.realpath(os.getcwd())
+    watcher = None
+    if mode == "watch":
+        # Some tools look for it before it is imported.
+        Path(folder, "subject.py").touch()
+        watcher = watch_with(tool, folder)
+    subject = Subject(folder, lines)
+    apply = TOOLS[tool](subject.module) if mode == "apply" else None
+    with os.fdopen(descriptor, "w", encoding="utf-8") as answers:
+        print(json.dumps("ready"), file=answers, flush=True)
         for line in sys.stdin:
             subject.edit(line.strip())
             found = measure(apply) if apply else latency(subject)
             if subject.target() != subject.number:
                 raise AssertionError("the edit was not applied")
-            print(json.dumps(found), flush=True)
-        if mode == "watch":
-            (watcher.close if tool == "hotpatch" else watcher.stop)()
+            print(json.dumps(found), file=answers, flush=True)
+    if watcher is not None:
+        (watcher.close if tool == "hotpatch" else watcher.stop)()
     del heap
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:]))
