@@ -154,6 +154,7 @@ def measure(apply: Callable[[], object]) -> dict[str, int]:
         now = time.perf_counter_ns()
         longest = max(longest, now - last)
         last = now
+    longest = max(longest, time.perf_counter_ns() - last)
     thread.join()
     return {"cpu": spent[0], "pause": longest}
 
