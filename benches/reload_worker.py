@@ -171,7 +171,7 @@ def latency(subject: Subject) -> dict[str, int]:
 def main(mode: str, tool: str, lines: int, objects: int, descriptor: int) -> None:
     sys.dont_write_bytecode = True
     # Other files beside this one have common names.
-    sys.path[:] = [it for it in sys.path if it != os.path.dirname(os.path.realpath(__file__))]
+    sys.path[:] = [it for it in sys.path if it != os.path.dirname(os.path.realpath(sys.argv[0]))]
     # They are there before anything else, as in a program with much data.
     heap: list[list[Any]] = [[] for _ in range(objects)]
     folder = os.path.realpath(os.getcwd())
