@@ -44,10 +44,10 @@ pub(crate) fn with_attributes<'n>(names: &'n HashSet<String>, text: &str) -> Vec
         let start = before
             .rfind(|it| !is_in_a_name(it))
             .map_or(0, |index| index + before[index..].chars().next().map_or(0, char::len_utf8));
-        if let Some(name) = names.get(&before[start..]) {
-            if !found.contains(&name.as_str()) {
-                found.push(name.as_str());
-            }
+        if let Some(name) = names.get(&before[start..])
+            && !found.contains(&name.as_str())
+        {
+            found.push(name.as_str());
         }
     }
     found
