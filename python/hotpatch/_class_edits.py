@@ -16,6 +16,7 @@ from hotpatch._class_text import ClassText, static_attributes
 from hotpatch._classes import is_annotated, set_bases
 from hotpatch._functions import functions_in
 from hotpatch._generated import Dataclass
+from hotpatch._local_classes import HAS_LINES
 from hotpatch._native import Statement, Step
 from hotpatch._report import Report
 from hotpatch._scope import MISSING, Scope, Undo
@@ -369,6 +370,20 @@ def turn_into(
         return _enums.become(held, fresh, undo, kept, bound), []
     become(held, fresh, undo, kept, bound)
     return [], _models.follow(held, fresh, undo)
+
+
+def is_only_moved(step: Step) -> bool:
+    """Return whether a class, with all that is in it, is as it was, but for its lines."""
+    assert step.new is not None
+    # The line of a class in it is a constant, which does not move (3.13).
+    has_inner = HAS_LINES and any(step.new.contains(it) for it in (" class ", "\tclass "))
+    return step.fate == "same" or (step.fate == "moved" and not has_inner)
+
+
+def set_line(owner: object, statement: Statement, undo: Undo) -> None:
+    """Give a class the line that its statement has now, if it has one."""
+    if isinstance(owner, type) and "__firstlineno__" in vars(owner):
+        put(owner, "__firstlineno__", statement.lines[0], undo)
 
 
 def _is_single(step: Step, is_whole: bool) -> bool:

@@ -9,21 +9,21 @@ from hotpatch._native import Statement, Step
 from hotpatch._scope import Scope
 
 # The line of a class is a constant of its code then, which does not move.
-_HAS_LINES = sys.version_info >= (3, 13)
+HAS_LINES = sys.version_info >= (3, 13)
 
 
 def has_to_change(step: Step) -> str:
     """Return what became of a function that gets other code, or nothing."""
     new = step.new
     assert new is not None
-    if step.fate == "moved" and _HAS_LINES and "class " in new.text:
+    if step.fate == "moved" and HAS_LINES and new.contains("class "):
         return "rewritten"
     return "" if step.fate in ("same", "moved") else step.fate
 
 
 def changed_classes(old: Statement, new: Statement, scope: Scope) -> list[str]:
     """Return the names of classes in a function of which more changed than bodies of methods."""
-    if "class " not in old.text or "class " not in new.text:
+    if not (old.contains("class ") and new.contains("class ")):
         return []
     shapes = [_shapes(it, scope) for it in (old, new)]
     return [name for name, shape in shapes[1].items() if shapes[0].get(name, shape) != shape]

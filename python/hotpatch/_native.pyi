@@ -411,7 +411,10 @@ class Statement:
 
     @property
     def undecorated(self) -> str:
-        """The same with empty lines in the place of decorators."""
+        """The text of a function with empty lines in the place of decorators."""
+
+    def contains(self, text: str, /) -> bool:
+        """Return whether its text contains another."""
 
     @property
     def binds(self) -> list[str]:

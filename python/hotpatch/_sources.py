@@ -34,14 +34,15 @@ class Source:
 
     def codes(self) -> list[CodeType]:
         """Return the code objects of the file that are still there."""
-        found = [(it, it()) for it in self._codes]
-        self._codes = [it for it, code in found if code is not None]
-        return [code for _, code in found if code is not None]
+        found = [code for it in self._codes if (code := it()) is not None]
+        if len(found) != len(self._codes):
+            self._codes = [ref(code) for code in found]
+        return found
 
     def add(self, codes: list[CodeType]) -> None:
-        """Take note of further code objects."""
-        unique = {id(code): code for code in (*self.codes(), *codes)}
-        self._codes = [ref(code) for code in unique.values()]
+        """Take note of further code objects, which are new."""
+        unique = {id(code): code for code in codes}
+        self._codes += [ref(code) for code in unique.values()]
 
     def leave_out(self, codes: list[CodeType]) -> None:
         """Forget about code objects whose text is gone."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from types import ModuleType
 
 from hotpatch import _hooks, _native
+from hotpatch._breath import Breath
 from hotpatch._derived import imported, taken
 from hotpatch._following import Followed
 from hotpatch._functions import Bodies
@@ -36,6 +37,7 @@ class Transaction:
         self._read = contents
         self._undo = Undo()
         self._updates: list[Update] = []
+        self._breath = Breath()
         # What is in the files now.
         self._contents: dict[ModuleType, bytes] = {}
 
@@ -91,7 +93,8 @@ class Transaction:
             done.add(module)
             source, outline = edits[module]
             report = Report(self._result, source.file)
-            update = Update(module, source, outline, report, self._undo, followed.get(module, []))
+            follows = followed.get(module, [])
+            update = Update(module, source, outline, report, self._undo, follows, self._breath)
             self._updates.append(update)
             if not update.rebound:
                 continue

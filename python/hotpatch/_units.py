@@ -1,7 +1,6 @@
 """Compiles single statements of a file as they stand there, and compares code objects."""
 
 from __future__ import annotations
-import __future__
 
 import ast
 from collections import defaultdict
@@ -10,10 +9,6 @@ from types import CodeType
 
 from hotpatch import _native
 from hotpatch._native import Statement
-
-FUTURE_FLAGS: int = sum(
-    getattr(__future__, name).compiler_flag for name in __future__.all_feature_names
-)
 
 
 class Place:

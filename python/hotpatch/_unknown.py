@@ -86,7 +86,9 @@ def _function(function: FunctionType, new: Statement, place: Place) -> Step:
 
 def _copy(statement: Statement) -> SimpleNamespace:
     parts = {name: getattr(statement, name) for name in _COPIED}
-    return SimpleNamespace(**parts, lines=statement.lines, defaults=statement.defaults)
+    return SimpleNamespace(
+        **parts, lines=statement.lines, defaults=statement.defaults, contains=statement.contains
+    )
 
 
 def _made(fate: str, old: object, new: Statement | None, inner: list[Step] | None = None) -> Step:

@@ -1,6 +1,7 @@
 """Plans what an edit of a source file changes in a module that runs, and does it."""
 
 from __future__ import annotations
+import __future__
 
 import functools
 from bisect import bisect_left, bisect_right
@@ -11,7 +12,8 @@ from weakref import ref
 
 from hotpatch import _blocks, _holders, _native, _removal, _unknown
 from hotpatch._blocks import NotAppliedError
-from hotpatch._class_edits import ClassEdit
+from hotpatch._breath import Breath
+from hotpatch._class_edits import ClassEdit, is_only_moved, set_line
 from hotpatch._classes import annotate
 from hotpatch._following import Followed, Following
 from hotpatch._functions import (
@@ -28,7 +30,7 @@ from hotpatch._native import Outline, Statement, Step
 from hotpatch._report import Report
 from hotpatch._scope import MISSING, Scope, Undo
 from hotpatch._sources import Source
-from hotpatch._units import FUTURE_FLAGS, Place, child, codes_in, matched
+from hotpatch._units import Place, child, codes_in, matched
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,12 +50,14 @@ class Update:
         report: Report,
         undo: Undo,
         followed: list[Followed],
+        breath: Breath,
     ) -> None:
         self.module = module
         self.source = source
         self._new = new
         self._report = report
         self._undo = undo
+        self._breath = breath
         self._bodies = Bodies(undo)
         self._following = Following(module, followed, self._bodies, report)
         # The code objects of the file, and the first line of each, by that.
@@ -78,12 +82,12 @@ class Update:
         self._actions: list[Callable[[], None]] = []
         if source.outline is None:
             all_of_them = new.steps(new)
-            place = Place(source.file, _flags(all_of_them))
+            place = Place(source.file, _flags(new))
             steps = _unknown.steps(module, all_of_them, self._codes, place)
             report.add_unknown(module.__name__)
         else:
             steps = source.outline.steps(new)
-            place = Place(source.file, _flags(steps))
+            place = Place(source.file, _flags(new))
         self._plan(steps, Scope(module, place, undo))
 
     @property
@@ -137,8 +141,9 @@ class Update:
         }
         changing = self._following.changing(steps, scope)
         for step in steps:
+            self._breath.take()
             old, new = step.old, step.new
-            if old is not None and new is not None:
+            if changing and old is not None and new is not None:
                 self._actions += self._following.actions(old, new, scope, changing)
             if new is None:
                 assert old is not None
@@ -149,7 +154,12 @@ class Update:
                 outermost = blocks.get(new.blocks[0][0]) if new.blocks else None
                 self._plan_addition(new, scope, outermost, is_partial=is_partial)
             elif new.kind == "class":
-                self._plan_class(old, new, step.inner, scope)
+                if changing or not is_only_moved(step):
+                    self._plan_class(old, new, step.inner, scope)
+                elif new.lines != old.lines:
+                    self._plan_move(old, new)
+                    line = functools.partial(set_line, scope.get(new.name or ""), new, self._undo)
+                    self._actions.append(line)
             elif new.kind == "function" and (fate := has_to_change(step)):
                 self._plan_function(fate, old, new, scope)
             elif new.lines != old.lines and new.kind not in _BLOCKS:
@@ -391,11 +401,10 @@ class Update:
         return function
 
 
-def _flags(steps: list[Step]) -> int:
-    """Return the flags that the first statements of a file set for all."""
-    flags = 0
-    for step in steps:
-        if step.new is not None and step.new.text.startswith("from __future__"):
-            tree: CodeType = compile(step.new.text, "", "exec", dont_inherit=True)
-            flags |= tree.co_flags & FUTURE_FLAGS
-    return flags
+def _flags(outline: Outline) -> int:
+    """Return the flags that the imports from `__future__` of a file set for all of it."""
+    names = {
+        name for module, pairs in outline.imports if module == "__future__" for name, _ in pairs
+    }
+    flags: list[int] = [getattr(__future__, name).compiler_flag for name in names]
+    return functools.reduce(int.__or__, flags, 0)

@@ -133,7 +133,8 @@ mod tests {
         let text = "import a.b\ntry:\n    from c import d as e\nexcept E:\n    e = a.x + e .y + z.a.e\n\
                     def f():\n    import g\n    return g.a, a\n";
         let outline = Outline::of(text).unwrap();
-        let found: Vec<_> = outline.statements.iter().map(|it| outline.imports_in(it)).collect();
+        let found: Vec<_> =
+            outline.statements.iter().map(|it| outline.imports_in(&it.extent)).collect();
         assert_eq!(found, [vec!["a"], vec!["a", "e"], vec![]]);
     }
 

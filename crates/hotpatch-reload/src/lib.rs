@@ -26,6 +26,6 @@ mod watch;
 
 pub use diff::{Fate, Placed, Step, steps};
 pub use error::Error;
-pub use outline::{Block, Class, Digest, Function, Keyword, Kind, Outline, Statement};
+pub use outline::{Block, Class, Digest, Extent, Function, Keyword, Kind, Outline, Statement};
 pub use reading::{Derived, Import};
 pub use watch::{Change, Waited, Watcher};

@@ -47,8 +47,8 @@ pub struct Statement {
     pub kind: Kind,
     /// The first line and the last, from 1. Decorators belong to a definition.
     pub lines: (usize, usize),
-    /// Which bytes of the text it takes.
-    pub range: Range<usize>,
+    /// Where in the text it is.
+    pub extent: Extent,
     /// The names that it binds in its scope, once each.
     pub binds: Vec<String>,
     /// What it imports.
@@ -57,12 +57,19 @@ pub struct Statement {
     pub derived: Vec<Derived>,
     /// Whether it is the doc string of the module or of a class.
     pub is_doc: bool,
-    /// Where the decorators of a definition end, if it has some.
-    pub decorators_end: Option<usize>,
     /// Of what it means.
     pub meaning: Digest,
     /// Of how it is written: of its text, and where in its line that begins.
     pub form: Digest,
+}
+
+/// Where in a text a statement is.
+#[derive(Clone, Debug)]
+pub struct Extent {
+    /// Which bytes of the text it takes.
+    pub range: Range<usize>,
+    /// Where the decorators of a definition end, if it has some.
+    pub decorators_end: Option<usize>,
 }
 
 /// What kind of statement something is.
@@ -192,21 +199,21 @@ impl Outline {
     ///
     /// CPython compiles `a.b()` in another way if the module imports `a`.
     #[must_use]
-    pub fn imports_in(&self, statement: &Statement) -> Vec<&str> {
-        with_attributes(&self.imported, &self.text[statement.range.clone()])
+    pub fn imports_in(&self, extent: &Extent) -> Vec<&str> {
+        with_attributes(&self.imported, &self.text[extent.range.clone()])
     }
 
     /// The text of a definition as [`Self::lines_of`] gives it, with empty lines in the place of decorators.
     #[must_use]
-    pub fn undecorated(&self, statement: &Statement) -> String {
-        let text = self.lines_of(statement);
+    pub fn undecorated(&self, extent: &Extent) -> String {
+        let text = self.lines_of(extent);
         let has_none =
             |line: &str| line.trim_start().starts_with(['@', '#']) || line.trim().is_empty();
-        let Some(end) = statement.decorators_end.map(|end| end - statement.range.start) else {
+        let Some(end) = extent.decorators_end.map(|end| end - extent.range.start) else {
             return text;
         };
         // Before the first of them there is nothing but the indentation.
-        let end = end + text.len() - statement.range.len();
+        let end = end + text.len() - extent.range.len();
         let rest = text[end..].split_inclusive('\n').skip(1).skip_while(|line| has_none(line));
         let rest: String = rest.collect();
         let above = text.matches('\n').count() - rest.matches('\n').count();
@@ -215,11 +222,11 @@ impl Outline {
 
     /// The text of a statement as it stands in its lines: spaces stand for other statements in the first.
     #[must_use]
-    pub fn lines_of(&self, statement: &Statement) -> String {
-        let (before, after) = self.text.split_at(statement.range.start);
+    pub fn lines_of(&self, extent: &Extent) -> String {
+        let (before, after) = self.text.split_at(extent.range.start);
         let first = before.rfind(['\n', '\r']).map_or(0, |end| end + 1);
         let spaces = before[first..].chars().map(|it| if it == '\t' { it } else { ' ' });
-        spaces.chain(after[..statement.range.len()].chars()).collect()
+        spaces.chain(after[..extent.range.len()].chars()).collect()
     }
 }
 
@@ -268,9 +275,11 @@ impl Reader<'_> {
         Statement {
             kind,
             is_doc: false,
-            decorators_end: decorators.map(|it| it.range().end().to_usize()),
             lines: (line.get(), self.lines.line_index(last(range)).get()),
-            range: range.into(),
+            extent: Extent {
+                range: range.into(),
+                decorators_end: decorators.map(|it| it.range().end().to_usize()),
+            },
             binds: bound_by(statement),
             imports: reading::imports(statement),
             derived: reading::derived(statement),
@@ -449,8 +458,8 @@ mod tests {
         let outline = Outline::of("\n@d\ndef f():\n    pass\n\nx = 1; y = (\n    2)\n").unwrap();
         let lines: Vec<_> = outline.statements.iter().map(|it| it.lines).collect();
         assert_eq!(lines, [(2, 4), (6, 6), (6, 7)]);
-        assert_eq!(outline.lines_of(&outline.statements[0]), "@d\ndef f():\n    pass");
-        assert_eq!(outline.lines_of(&outline.statements[2]), "       y = (\n    2)");
+        assert_eq!(outline.lines_of(&outline.statements[0].extent), "@d\ndef f():\n    pass");
+        assert_eq!(outline.lines_of(&outline.statements[2].extent), "       y = (\n    2)");
     }
 
     #[test]
@@ -459,8 +468,8 @@ mod tests {
         let outline = Outline::of(text).unwrap();
         let Kind::Class(class) = &outline.statements[0].kind else { unreachable!() };
         let expected = "\n\n\n\n\n    async def f(self):\n        @g\n        def h(): 1";
-        assert_eq!(outline.undecorated(&class.body[0]), expected);
-        assert_eq!(outline.undecorated(&outline.statements[0]), text.trim_end());
+        assert_eq!(outline.undecorated(&class.body[0].extent), expected);
+        assert_eq!(outline.undecorated(&outline.statements[0].extent), text.trim_end());
     }
 
     #[test]
