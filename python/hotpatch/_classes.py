@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from types import ModuleType, resolve_bases
 
 from hotpatch._blocks import NotAppliedError
@@ -75,8 +76,15 @@ def set_bases(new: Statement, scope: Scope, inner: Scope, module: ModuleType) ->
     except TypeError as error:
         raise NotAppliedError(f"its bases cannot change: {error}") from error
     scope.undo.add(setattr, owner, "__bases__", bases)
-    if "__orig_bases__" in vars(owner):
-        inner.set("__orig_bases__", tuple(values))
+    written = tuple(values)
+    if resolve_bases(written) is not written:  # as `type` does not say
+        inner.set("__orig_bases__", written)
+    elif "__orig_bases__" in vars(owner):
+        inner.delete("__orig_bases__")
+    generic: Any = getattr(sys.modules.get("typing"), "Generic", None)
+    if generic in owner.__mro__:
+        inner.set("__parameters__", vars(owner).get("__parameters__", ()))  # to be taken back
+        vars(generic)["__init_subclass__"].__get__(None, owner)()
 
 
 def _only(statement: Statement, scope: Scope) -> ast.stmt:

@@ -22,10 +22,14 @@ _FUNCTIONS = ("tuple", "frozenset", "str", "int", "float", "len")
 class Value:
     """What an expression computes of other names, and what that was before anything changed."""
 
+    __slots__ = ("_code", "_is_name", "_names", "_reads", "before")
+
     def __init__(self, text: str, reads: list[str], scope: Scope, module: ModuleType) -> None:
         # On several lines it stands in brackets.
         self._code: CodeType = compile(f"({text})", scope.place.file, "eval", dont_inherit=True)
         self._reads = reads
+        # One name may be another of anything.
+        self._is_name = text.isidentifier()
         self._names = scope.names(module)
         self.before = self.now()
 
@@ -40,6 +44,8 @@ class Value:
                 for name in self._reads
             ),
         )
+        if self._is_name:
+            return known[0]
         if not is_immutable(known):
             return MISSING
         try:
@@ -50,7 +56,12 @@ class Value:
 
     def is_held(self, value: object) -> bool:
         """Return whether a value is the one that it was before."""
-        return self.before is not MISSING and is_equal(value, self.before)
+        return self.before is not MISSING and is_same(value, self.before)
+
+
+def is_same(one: object, other: object) -> bool:
+    """Return whether two values are one object, or cannot be told apart."""
+    return one is other or (is_immutable(one) and is_equal(one, other))
 
 
 def is_immutable(value: object) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import ModuleType
 
 from hotpatch import _native
-from hotpatch._derived import Value, is_equal, is_immutable
+from hotpatch._derived import Value, is_same
 from hotpatch._functions import Bodies, defaults_of, functions_in, with_code
 from hotpatch._native import Statement, Step
 from hotpatch._report import Report
@@ -81,8 +81,7 @@ class Following:
     def _rebind(self, name: str, now: Callable[[], object], new: Statement, scope: Scope) -> None:
         """Bind a name that follows from others to what it is now."""
         value, before = now(), scope.get(name)
-        is_same = value is before or (is_immutable(value) and is_equal(value, before))
-        if value is not MISSING and not is_same:
+        if value is not MISSING and not is_same(value, before):
             scope.set(name, value)
             self._report.add("updated", scope.qualname(name), new)
 
@@ -96,7 +95,7 @@ class Following:
                 name: value
                 for name, value in after.items()
                 if value is not MISSING and name in known and values[name].is_held(known[name])
-                if not is_equal(value, known[name])
+                if not is_same(value, known[name])
             }
             if changed and base.__code__.co_name == new.name:
                 source = with_code(base, base.__code__, None, {**known, **changed})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import CellType, CodeType, FunctionType, ModuleType
 
 from hotpatch import _native
@@ -118,6 +118,21 @@ class Bodies:
         for name in ("__wrapped__", "__isabstractmethod__"):
             vars(function).pop(name, None)
         vars(function).update(vars(other))
+
+    def wrappers(self, value: object) -> Iterator[Callable[[], None]]:
+        """Iterate over what lets wrappers go on to have what they have taken of what they wrap."""
+        names = ("__doc__", "__annotate__" if _MAKES_ANNOTATIONS else "__annotations__")
+        for it in functions_in(value):
+            wrapped = vars(it).get("__wrapped__")
+            if isinstance(wrapped, FunctionType):
+                # `functools.wraps` gives them the same objects.
+                same = [name for name in names if getattr(it, name) is getattr(wrapped, name)]
+                yield functools.partial(self._follow, it, wrapped, same)
+
+    def _follow(self, function: FunctionType, wrapped: FunctionType, names: list[str]) -> None:
+        for name in names:
+            if getattr(function, name) is not getattr(wrapped, name):
+                self.set(function, name, getattr(wrapped, name))
 
     def set(self, function: FunctionType, name: str, value: object) -> None:
         """Set an attribute of a function."""

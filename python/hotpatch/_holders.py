@@ -7,6 +7,7 @@ import gc
 import sys
 from types import CellType, FrameType, ModuleType
 
+from hotpatch._derived import Value
 from hotpatch._scope import Undo
 
 TYPE_CHECKING = False
@@ -23,7 +24,7 @@ def replace(old: object, new: object, undo: Undo, known: list[Any]) -> int:
     spaces = {id(vars(it)): it for it in list(sys.modules.values()) if isinstance(it, ModuleType)}
     left, own = 0, {*undo.holders(), id(known)}
     for holder in gc.get_referrers(old):
-        if id(holder) in own:
+        if id(holder) in own or type(holder).__module__ == Value.__module__:
             continue
         if isinstance(holder, dict):
             owner = spaces.get(id(holder)) or _class_of(holder)

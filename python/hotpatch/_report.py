@@ -59,7 +59,8 @@ class Reload:
 def bring_into_order(reload: Reload, files: list[str]) -> None:
     """Sort what a reload lists by some files, and by their lines."""
     for changes in (reload.changes, reload.stale, reload.not_applied):
-        changes.sort(key=lambda it: (files.index(it.file), it.line))
+        order = {file: number for number, file in enumerate(files)}
+        changes.sort(key=lambda it: (order.get(it.file, len(order)), it.line))
 
 
 class Report:

@@ -25,7 +25,7 @@ else:
 
 
 _COPIED = (
-    *("kind", "name", "text", "undecorated", "binds", "blocks", "is_main"),
+    *("kind", "name", "text", "undecorated", "binds", "blocks", "is_main", "is_doc"),
     *("decorators", "annotations", "header", "type_params"),
 )
 
@@ -60,7 +60,7 @@ def _steps(owner: ModuleType | type, same: list[Step], codes: set[int], place: P
         for function in _live(owner, name, codes):
             lines = _lines(code_of(function))
             gone = SimpleNamespace(
-                kind="function", lines=lines, binds=[name], blocks=[], is_main=False
+                kind="function", lines=lines, binds=[name], blocks=[], is_main=False, is_doc=False
             )
             found.append(_made("removed", gone, None))
     return found

@@ -140,9 +140,16 @@ class Update:
             if step.new is not None and step.new.kind in _BLOCKS
         }
         changing = self._following.changing(steps, scope)
+        # Names that a statement binds which runs again: so must those that bind them after it.
+        again = set[str]()
         for step in steps:
             self._breath.take()
             old, new = step.old, step.new
+            if new is not None and new.kind == "statement":
+                if old is None:
+                    again.update(new.binds)
+                elif not again.isdisjoint(new.binds):
+                    old = None
             if changing and old is not None and new is not None:
                 self._actions += self._following.actions(old, new, scope, changing)
             if new is None:
@@ -203,29 +210,31 @@ class Update:
     def _plan_function(self, fate: str, old: Statement, new: Statement, scope: Scope) -> None:
         assert old.name is not None
         assert new.name is not None
+        lives = self._lives(old, scope)
+        if old.blocks and not new.blocks and not lives:
+            self._plan_addition(new, scope, None, is_partial=False)  # nothing has run there
+            return
         tree = scope.place.compile(new)
         code = child(scope.place.body(tree), new.name)
         self._made.append(code)
         is_declared_anew = old.annotations != new.annotations or old.defaults != new.defaults
-        lives, places = [], dict[tuple[str, int], CodeType]()
+        places = dict[tuple[str, int], CodeType]()
         self._named += functions_in(scope.get(old.name))
-        for live in [*self._live(old)]:
-            if (live.co_name, live.co_firstlineno) == (old.name, old.lines[0]):
-                lives.append(live)
-                self._is_placed.update(map(id, codes_in(live)))
-                pairs = [*matched(live, code)]
-                # It gets its code together with what is evaluated.
-                self._pairs += pairs[1:] if is_declared_anew else pairs
-                places.update({(it.co_name, it.co_firstlineno): after for it, after in pairs})
-                if isinstance(scope.owner, type):
-                    self._owners[id(live)] = scope.owner
+        for live in lives:
+            self._is_placed.update(map(id, codes_in(live)))
+            pairs = [*matched(live, code)]
+            # It gets its code together with what is evaluated.
+            self._pairs += pairs[1:] if is_declared_anew else pairs
+            places.update({(it.co_name, it.co_firstlineno): after for it, after in pairs})
+            if isinstance(scope.owner, type):
+                self._owners[id(live)] = scope.owner
         # Code that stayed when this was edited before is of functions that lacked a variable.
         for kept in [*self._live(old)]:
             after = places.get((kept.co_name, kept.co_firstlineno))
             if after is not None:
                 self._is_placed.update(map(id, codes_in(kept)))
                 self._pairs += matched(kept, after)
-        if fate == "rewritten":
+        if fate == "rewritten" or (new.blocks and not lives):
             return
         names = old.name, new.name
         for name in changed_classes(old, new, scope):
@@ -242,6 +251,21 @@ class Update:
             self._actions.append(lambda: self._decorate(new, tree, scope))
         elif is_declared_anew:
             self._actions.append(lambda: self._declare(old, new, code, lives, scope))
+        self._actions += self._bodies.wrappers(scope.get(old.name))
+
+    def _lives(self, old: Statement, scope: Scope) -> list[CodeType]:
+        """Return the code of a function, as the statement has made it, each time that it ran."""
+        found = [
+            it
+            for it in self._live(old)
+            if (it.co_name, it.co_firstlineno) == (old.name, old.lines[0])
+        ]
+        if found or not old.blocks:
+            return found
+        # In its branch of an `if` nothing runs, and perhaps in another one something does.
+        known = {id(it) for it in self._codes if id(it) not in self._is_placed}
+        others = {id(it): it for it in map(code_of, functions_in(scope.get(old.name or "")))}
+        return [it for it in others.values() if id(it) in known and it.co_name == old.name]
 
     def _plan_addition(
         self, new: Statement, scope: Scope, outermost: Statement | None, *, is_partial: bool
@@ -302,6 +326,10 @@ class Update:
                     with suppress(TypeError):  # there are no weak references to it
                         self._deleted[title] = ref(value)
 
+        if old.is_doc and isinstance(scope.owner, ModuleType):
+            self._actions.append(
+                functools.partial(_removal.remove_doc, scope, scope.get("__doc__"))
+            )
         for name in old.binds:
             if name not in bound and not _removal.is_written(name, scope, self._codes):
                 self._actions.append(lambda name=name: remove(name))  # type: ignore[misc]

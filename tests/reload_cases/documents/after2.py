@@ -1,0 +1,10 @@
+"new"
+
+
+class A:
+    "new"
+    x = 1
+
+
+def f():
+    "new"

@@ -1,0 +1,10 @@
+"doc"
+
+
+class A:
+    "doc"
+    x = 1
+
+
+def f():
+    "doc"

@@ -1,0 +1,6 @@
+M = object()
+ALIAS = M
+
+
+def f(a=M, *, b=M):
+    return a is b is M
