@@ -7,8 +7,6 @@ One version is imported, and further ones are reloaded, in their order.
 
 from __future__ import annotations
 
-import ast
-import contextlib
 import faulthandler
 import importlib
 import importlib.util
@@ -20,7 +18,7 @@ import tempfile
 import time
 import traceback
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import ModuleType
 from typing import Any
 
 import hotpatch
@@ -55,34 +53,6 @@ def forget_deleted(subject: Subject) -> None:
     for name, module in list(sys.modules.items()):
         if name.startswith(f"{subject.package}.") and not os.path.exists(module.__file__ or ""):
             del sys.modules[name]
-
-
-def follow_imports(subject: Subject) -> None:
-    """Bind the names that modules of a package import from each other as their texts say.
-
-    A reload does not do that yet, and without it hardly any result would be right.
-    """
-    for name, module in sorted(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        is_inside = name == subject.package or name.startswith(f"{subject.package}.")
-        if not is_inside or not file:
-            continue
-        for node in ast.parse(Path(file).read_bytes()).body:
-            if isinstance(node, ast.ImportFrom) and (
-                node.level or f"{node.module}.".startswith(f"{subject.package}.")
-            ):
-                tree = ast.Module(body=[node], type_ignores=[])
-                # What cannot be imported is seen in the results.
-                with contextlib.suppress(ImportError):
-                    exec(compile(tree, file, "exec"), vars(module))
-        for imported, value in list(vars(module).items()):
-            if not isinstance(value, (FunctionType, type)):
-                continue
-            origin = value.__module__
-            if origin != name and f"{origin}.".startswith(f"{subject.package}."):
-                there = vars(sys.modules[origin]) if origin in sys.modules else {}
-                if value.__qualname__.split(".")[0] not in there:
-                    del vars(module)[imported]
 
 
 def workload(subject: Subject) -> ModuleType:
@@ -150,8 +120,6 @@ def main(package: str, file: str, *versions: str) -> None:
                 # It gets to know modules that are new, and must find nothing to do in the others.
                 done["again"] = apply(folder)
             structure = snapshot(subject.package)
-            if len(versions) > 1:
-                follow_imports(subject)
             now = workload(subject)
             held = held or now
             taken.append(
