@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from types import TracebackType
 
 from hotpatch._report import Change, Reload
@@ -62,6 +61,8 @@ class Console:
             self.say(text, colour="dim")
 
     def _show_failure(self, report: Reload) -> None:
+        import traceback  # takes longer than all else here
+
         error = report.errors[0]
         lines = ["a reload failed, and nothing has changed"]
         trace = without_ours(error.__traceback__)

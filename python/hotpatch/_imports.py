@@ -7,7 +7,6 @@ import importlib
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.abc import Loader
 from types import CodeType
 
 from hotpatch import _native
@@ -16,6 +15,7 @@ from hotpatch._sources import content_of, take_note
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from importlib.abc import Loader  # whose import takes long
     from typing import Any
 
 # What is told of a file that a module is made of, and of its content, if it wants to be.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
-import asyncio
+import builtins
 import inspect
+import os
+import sys
 import threading
 import time
 import traceback
@@ -20,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+_TAKER = "__hotpatch_take__"
 _is_in_loop: ContextVar[bool] = ContextVar("_is_in_loop", default=False)
 
 
@@ -36,13 +39,28 @@ class Loop:
         if report.changes and not report.errors:
             self._saved.set()
 
-    def wait_for(self, target: str) -> None:
-        """Take the function of a module that need not be imported yet."""
-        hotpatch(self._choose, target, how="around", by="hotpatch")
+    def wait(self) -> None:
+        """Take the function as soon as its module is imported."""
+        hotpatch(self._choose, self._name, how="around", by="hotpatch")
 
     def take(self, function: Any) -> None:
         """Take a function."""
         hotpatch(self._choose, function, how="around", by="hotpatch")
+
+    def prepare(self, content: bytes, file: str) -> bytes | ast.Module:
+        """Return the text of a script, such that the function is taken as soon as it is there.
+
+        Exits if the script is to define it and does not.
+        """
+        module, _, name = self._name.partition(":")
+        if module not in ("__main__", os.path.splitext(os.path.basename(file))[0]):
+            self.wait()
+            return content
+        setattr(builtins, _TAKER, self.take)
+        try:
+            return _with_call(content, file, name)
+        except LookupError:
+            sys.exit(f"hotpatch: {file} defines no function {name} outside of others")
 
     def _choose(self, original: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
         if _is_in_loop.get():  # it calls itself
@@ -56,6 +74,7 @@ class Loop:
             with self._round() as outcome:
                 outcome.value = original(*arguments, **keywords)
             try:
+                self._ask()
                 self._saved.wait()
             except KeyboardInterrupt:
                 return outcome.result()
@@ -63,15 +82,21 @@ class Loop:
     async def _await_again(
         self, original: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any, **keywords: Any
     ) -> Any:
+        import asyncio  # it is there, if there are coroutines
+
         while True:
             with self._round() as outcome:
                 outcome.value = await original(*arguments, **keywords)
             try:
+                self._ask()
                 # Other tasks go on meanwhile.
                 while not self._saved.is_set():
                     await asyncio.sleep(0.05)
             except (KeyboardInterrupt, asyncio.CancelledError):
                 return outcome.result()
+
+    def _ask(self) -> None:
+        self._console.say("it is called again after a save; Ctrl-C goes on", colour="dim")
 
     @contextmanager
     def _round(self) -> Iterator[Outcome]:
@@ -93,7 +118,6 @@ class Loop:
             lines = traceback.format_exception(type(outcome.error), outcome.error, trace)
             text = f"{self._name} failed {took}\n{''.join(lines).rstrip()}"
             self._console.say(text, colour="red")
-        self._console.say("it is called again after a save; Ctrl-C goes on", colour="dim")
 
 
 class Outcome:
@@ -109,11 +133,8 @@ class Outcome:
         return self.value
 
 
-def with_loop(content: bytes, file: str, name: str, taker: str) -> ast.Module:
-    """Return the text of a script, in which a function is taken as soon as it is defined.
-
-    Raises `LookupError` if it defines no function of this name outside of others.
-    """
+def _with_call(content: bytes, file: str, name: str) -> ast.Module:
+    """Return the text of a script in which a function is taken below its definition."""
     tree = ast.parse(content, file)
     found = [
         index
@@ -123,7 +144,7 @@ def with_loop(content: bytes, file: str, name: str, taker: str) -> ast.Module:
     if not found:
         raise LookupError(name)
     last = tree.body[found[-1]]
-    (call,) = ast.parse(f"{taker}({name})").body
+    (call,) = ast.parse(f"{_TAKER}({name})").body
     for node in ast.walk(call):
         ast.copy_location(node, last)
     tree.body.insert(found[-1] + 1, call)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import builtins
 import os
 import pkgutil
@@ -14,7 +13,6 @@ from types import ModuleType, TracebackType
 
 from hotpatch import _imports
 from hotpatch._children import Watching
-from hotpatch._loop import Loop, with_loop
 from hotpatch._native import PatchError
 from hotpatch._report import Reload
 from hotpatch._sources import content_of
@@ -22,6 +20,8 @@ from hotpatch._sources import content_of
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from hotpatch._loop import Loop
 
 
 class Program:
@@ -45,12 +45,14 @@ class Program:
         self._is_module = is_module
         # A folder or an archive with a module `__main__`.
         self._is_package = not is_module and pkgutil.get_importer(target) is not None
-        # The module and the name of a function that is called again and again.
-        self._looped = loop.split(":", 1) if loop else None
         paths = [*map(os.path.abspath, watch)] or [self._folder()]
         self._watching = Watching(paths, exclude, poll, quiet, verbose, os.getpid())
         self._console = self._watching.console
-        self._loop = Loop(loop or "", self._console)
+        self._loop: Loop | None = None
+        if loop:
+            from hotpatch._loop import Loop
+
+            self._loop = Loop(loop, self._console)
 
     def run(self) -> None:
         """Run it, with the `sys.argv`, `sys.path` and `__main__` that it would have by itself.
@@ -84,7 +86,8 @@ class Program:
 
     def _tell(self, report: Reload) -> None:
         self._console.show(report)
-        self._loop.tell(report)
+        if self._loop is not None:
+            self._loop.tell(report)
 
     def _set_path(self) -> None:
         # Nothing was put there for us either then.
@@ -109,8 +112,8 @@ class Program:
 
     def _run_module(self) -> None:
         name = self._target if self._is_module else "__main__"
-        if self._looped:
-            self._loop.wait_for(":".join(self._looped))
+        if self._loop is not None:
+            self._loop.wait()
         # As the interpreter does, with the same frames in tracebacks (Modules/main.c).
         run: Any = runpy
         run._run_module_as_main(name, alter_argv=self._is_module)
@@ -124,24 +127,10 @@ class Program:
             print(f"{sys.executable}: can't open file {file!r}: {reason}", file=sys.stderr)
             sys.exit(2)
         vars(main).update(__file__=file, __loader__=SourceFileLoader("__main__", file))
-        text: bytes | ast.Module = content
-        if self._looped:
-            module, name = self._looped
-            if module in ("__main__", os.path.splitext(os.path.basename(file))[0]):
-                text = self._taking(content, file, name)
-            else:
-                self._loop.wait_for(f"{module}:{name}")
+        text = content if self._loop is None else self._loop.prepare(content, file)
         code = compile(text, file, "exec", dont_inherit=True)
         _imports.tell("__main__", file, content, code)
         exec(code, vars(main))
-
-    def _taking(self, content: bytes, file: str, name: str) -> ast.Module:
-        taker = "__hotpatch_take__"
-        setattr(builtins, taker, self._loop.take)
-        try:
-            return with_loop(content, file, name, taker)
-        except LookupError:
-            sys.exit(f"hotpatch: {file} defines no function {name} outside of others")
 
 
 def _leaving_out_ours(hook: Callable[..., object]) -> Callable[..., object]:
