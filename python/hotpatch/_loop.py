@@ -6,6 +6,7 @@ import ast
 import builtins
 import inspect
 import os
+import signal
 import sys
 import threading
 import time
@@ -82,18 +83,29 @@ class Loop:
     async def _await_again(
         self, original: Callable[..., Coroutine[Any, Any, Any]], *arguments: Any, **keywords: Any
     ) -> Any:
-        import asyncio  # it is there, if there are coroutines
-
         while True:
             with self._round() as outcome:
                 outcome.value = await original(*arguments, **keywords)
-            try:
-                self._ask()
-                # Other tasks go on meanwhile.
-                while not self._saved.is_set():
-                    await asyncio.sleep(0.05)
-            except (KeyboardInterrupt, asyncio.CancelledError):
+            if await self._is_to_end():
                 return outcome.result()
+
+    async def _is_to_end(self) -> bool:
+        """Wait for a save, or for Ctrl-C. Other tasks go on meanwhile."""
+        import asyncio  # it is there, if there are coroutines
+
+        loop, is_over = asyncio.get_running_loop(), threading.Event()
+        before = signal.getsignal(signal.SIGINT)
+        try:
+            loop.add_signal_handler(signal.SIGINT, is_over.set)
+        except (ValueError, RuntimeError):
+            before = None  # only the main thread has signals
+        self._ask()
+        while not (self._saved.is_set() or is_over.is_set()):
+            await asyncio.sleep(0.05)
+        if before is not None:
+            loop.remove_signal_handler(signal.SIGINT)
+            signal.signal(signal.SIGINT, before)
+        return is_over.is_set()
 
     def _ask(self) -> None:
         self._console.say("it is called again after a save; Ctrl-C goes on", colour="dim")
