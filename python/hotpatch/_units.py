@@ -10,6 +10,10 @@ from types import CodeType
 from hotpatch import _native
 from hotpatch._native import Statement
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class Place:
     """Where statements stand: in a file, and in classes, from the outermost."""
@@ -53,8 +57,12 @@ class Place:
         if "class " in text and moved > 0:
             # Since 3.13 the line of a class is a constant, which does not move.
             whole, moved = "\n" * moved + whole, 0
+        source: str | ast.Module = whole
         try:
-            code: CodeType = compile(whole, self.file, "exec", flags=self.flags, dont_inherit=True)
+            if moved < 0:
+                # What is around it would stand above the first line.
+                source, moved = _moved(ast.parse(whole, self.file), moved), 0
+            code: CodeType = compile(source, self.file, "exec", flags=self.flags, dont_inherit=True)
         except SyntaxError as error:
             error.lineno = error.lineno and error.lineno + moved
             if error.end_lineno is not None:
@@ -66,8 +74,7 @@ class Place:
     def parse(self, statement: Statement) -> tuple[ast.Module, ast.Module | ast.ClassDef | ast.If]:
         """Parse a statement as a module of its own, and return what it is directly in as well."""
         whole, moved = self._whole(statement, statement.text)
-        tree = ast.parse(whole, self.file)
-        ast.increment_lineno(tree, moved)
+        tree = _moved(ast.parse(whole, self.file), moved)
         parent: ast.Module | ast.ClassDef | ast.If = tree
         for _ in self._around(statement.text):
             inner = parent.body[0]
@@ -92,6 +99,17 @@ class Place:
         for name in self.classes:
             code = child(code, name)
         return code
+
+
+def _moved(tree: ast.Module, lines: int) -> ast.Module:
+    """Move a tree, but nothing above the first line."""
+    ast.increment_lineno(tree, lines)
+    for node in ast.walk(tree) if lines < 0 else ():
+        it: Any = node
+        if getattr(it, "lineno", 1) < 1:
+            # It must not end before it begins.
+            it.lineno, it.col_offset, it.end_lineno = 1, 0, max(it.end_lineno, 1)
+    return tree
 
 
 def _indent(text: str) -> str:

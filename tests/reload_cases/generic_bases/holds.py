@@ -1,7 +1,7 @@
 def check(m):
     a, b = m.A, m.B
     yield
-    assert (m.A, m.B) == (a, b)
+    assert (a, b) == (m.A, m.B)
     assert (a.__parameters__, b.__parameters__) == ((m.T,), (m.T, m.U))
     assert a.__orig_bases__ == (m.P, m.Generic[m.T])
     assert a[int].__args__ == (int,)
