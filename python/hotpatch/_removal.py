@@ -36,7 +36,10 @@ def is_bound_by(
         return not isinstance(value, type) or value.__qualname__ == scope.qualname(name)
     if old.kind == "statement":
         node = ast.parse(old.text.lstrip()).body[0]
-        if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+        targets = [getattr(node, "target", None), *getattr(node, "targets", ())]
+        # Of several values in a tuple nobody knows here which one this is.
+        is_whole = any(isinstance(it, ast.Name) and it.id == name for it in targets)
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None and is_whole:
             with suppress(ValueError):  # it is no literal, and could be anything
                 bound = ast.literal_eval(node.value)
                 return type(bound) is type(value) and bool(bound == value)
