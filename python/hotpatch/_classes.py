@@ -50,6 +50,8 @@ def annotate(new: Statement, scope: Scope, inner: Scope, module: ModuleType) -> 
         before = owner.__annotate__
         scope.undo.add(setattr, owner, "__annotate__", before)
         owner.__annotate__ = function
+        if function is None:
+            owner.__annotations__ = {}  # there are those that it made before
     elif vars(owner).get("__annotations__") is not None or kept:
         inner.set("__annotations__", names["__annotations__"])
 

@@ -1,0 +1,4 @@
+class A:
+    x = 1
+    z: float
+    1 / 0
