@@ -118,6 +118,23 @@ def test_a_module_whose_file_was_edited_before_gets_functions_and_what_is_missin
     assert module.X == [3]
 
 
+def test_annotations_and_private_names_of_a_module_that_was_edited_before(folder: Folder) -> None:
+    old = (
+        "X: int = 1\n"
+        "class A:\n"
+        "    __x = 1\n"
+        "    def __f(self): return self.__x\n"
+        "    def g(self): return self.__f()\n"
+    )
+    module = folder.make("reloaded_late_annotated", old, is_known=False)
+    function = module.A._A__f
+    new = old.replace("return self.__x", "return self.__x, self.__y").replace("__x = 1", "__y = 2")
+    folder.edit("reloaded_late_annotated", new)
+    reload(module)
+    assert module.A().g() == (1, 2)
+    assert module.A._A__f is function
+
+
 def test_the_reload_part_is_only_imported_when_it_is_asked_for() -> None:
     program = (
         "import sys, hotpatch\n"

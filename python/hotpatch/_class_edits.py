@@ -328,19 +328,21 @@ class ClassEdit:
         """
         steps = [step for step in self._inner if step.fate in _UNCHANGED]
         statements = [it for step in steps if (it := step.new) is not None]
-        names = {name for it in statements if it.kind == "statement" for name in it.binds}
+        key = self._inside.key
+        names = {key(name) for it in statements if it.kind == "statement" for name in it.binds}
         for step in self._inner:
             if step.old is not None and step.new is not None and step.new.kind == "function":
                 name = step.new.name or ""
-                functions = [*functions_in(vars(self._owner).get(name))]
+                functions = [*functions_in(vars(self._owner).get(key(name)))]
                 qualname = f"{self._owner.__qualname__}.{name}"
                 if functions and all(it.__qualname__ != qualname for it in functions):
-                    names.add(name)
+                    names.add(key(name))
         return names
 
     def _bound(self) -> set[str]:
         """Return the names that the text bound before."""
-        return {name for step in self._inner if step.old is not None for name in step.old.binds}
+        old = [step.old for step in self._inner if step.old is not None]
+        return {self._inside.key(name) for it in old for name in it.binds}
 
     def _find_abstract(self, cls: Any) -> None:
         before = vars(cls).get("__abstractmethods__")

@@ -153,7 +153,7 @@ class ClassText:
         place = self._scope.place
         code: CodeType = compile(tree, place.file, "exec", flags=place.flags, dont_inherit=True)
         made.append(code)
-        return self._scope.results(code, self._module)[node.name]
+        return self._scope.results(code, self._module)[self._scope.key(node.name)]
 
 
 def static_attributes(node: ast.ClassDef) -> set[str]:

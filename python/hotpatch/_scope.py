@@ -16,7 +16,7 @@ MISSING: Any = object()
 # What the body of a class binds besides what its statements say (3.10 to 3.15).
 _IMPLICIT = ("__module__", "__qualname__", "__firstlineno__", "__static_attributes__")
 # What annotations leave in a module or a class; those of a class are made anew.
-_OF_ANNOTATIONS = (
+OF_ANNOTATIONS = (
     "__annotations__",
     "__annotate__",
     "__annotate_func__",
@@ -87,7 +87,11 @@ class Scope:
 
     def get(self, name: str) -> Any:
         """Return what has a name here, as it is there, or `MISSING`."""
-        return vars(self.owner).get(name, MISSING)
+        return vars(self.owner).get(self.key(name), MISSING)
+
+    def key(self, name: str) -> str:
+        """Return the name under which something is there that has a name in the text."""
+        return self.place.key(name)
 
     def set(self, name: str, value: object) -> None:
         """Bind a name."""
@@ -100,6 +104,7 @@ class Scope:
         self.set(name, MISSING)
 
     def _put(self, name: str, value: object) -> None:
+        name = self.key(name)
         # What a class has refused to bind need not be taken back, and cannot.
         if self.get(name) is value:
             return
@@ -156,7 +161,7 @@ class Scope:
         cell = bound.pop("__classdictcell__", None)
         if cell is not None and isinstance(self.owner, type):
             cell.cell_contents = vars(self.owner)
-        for name in (*_IMPLICIT, *_OF_ANNOTATIONS):
+        for name in (*_IMPLICIT, *OF_ANNOTATIONS):
             bound.pop(name, None)
         return bound
 

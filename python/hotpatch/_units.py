@@ -41,6 +41,13 @@ class Place:
             self.file, self.flags, (*self.headers, header), (*self.classes, statement.name)
         )
 
+    def key(self, name: str) -> str:
+        """Return the name that a class has for a name in its text: private ones are mangled."""
+        if name.startswith("__") and not name.endswith("__") and self.classes:
+            owner = self.classes[-1].lstrip("_")
+            return f"_{owner}{name}" if owner else name
+        return name
+
     def compile(self, statement: Statement, text: str | None = None) -> CodeType:
         """Compile a statement, or other text in its place, as a module of its own.
 

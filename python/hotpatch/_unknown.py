@@ -12,6 +12,7 @@ from types import CodeType, FunctionType, ModuleType, SimpleNamespace
 
 from hotpatch._functions import code_of, defaults_of, functions_in
 from hotpatch._native import Statement, Step, below
+from hotpatch._scope import OF_ANNOTATIONS
 from hotpatch._units import Place, child, codes_in, is_equal
 
 TYPE_CHECKING = False
@@ -41,9 +42,9 @@ def _steps(owner: ModuleType | type, same: list[Step], codes: set[int], place: P
     for step in same:
         new = step.new
         assert new is not None
-        bound.update(new.binds)
+        bound.update(map(place.key, new.binds))
         if new.kind == "class":
-            cls = vars(owner).get(new.name or "")
+            cls = vars(owner).get(place.key(new.name or ""))
             if isinstance(cls, type):
                 inner = _steps(cls, step.inner, codes, place.inside(new))
                 found.append(_made("edited", _copy(new), new, inner))
@@ -51,13 +52,14 @@ def _steps(owner: ModuleType | type, same: list[Step], codes: set[int], place: P
                 found.append(_made("added", None, new))
         elif new.kind == "function":
             assert new.name is not None
-            live = _live(owner, new.name, codes)[seen[new.name] :]
+            live = _live(owner, place.key(new.name), new.name, codes)[seen[new.name] :]
             seen[new.name] += 1
             found.append(_function(live[0], new, place) if live else _made("added", None, new))
-        elif new.kind == "statement" and new.binds and not vars(owner).keys() & {*new.binds}:
+        elif new.kind == "statement" and not _is_there(owner, place, new):
             found.append(_made("added", None, new))
-    for name in vars(owner).keys() - bound:
-        for function in _live(owner, name, codes):
+    # Those that make annotations belong to no statement, and cannot be deleted (3.14).
+    for name in vars(owner).keys() - {*bound, *OF_ANNOTATIONS}:
+        for function in _live(owner, name, name, codes):
             lines = _lines(code_of(function))
             gone = SimpleNamespace(
                 kind="function", lines=lines, binds=[name], blocks=[], is_main=False, is_doc=False
@@ -66,9 +68,15 @@ def _steps(owner: ModuleType | type, same: list[Step], codes: set[int], place: P
     return found
 
 
-def _live(owner: ModuleType | type, name: str, codes: set[int]) -> list[FunctionType]:
-    """Return the functions of this name that came of the file."""
-    functions = functions_in(vars(owner).get(name))
+def _is_there(owner: ModuleType | type, place: Place, statement: Statement) -> bool:
+    """Return whether a name is there that a statement binds, or whether it binds none."""
+    names = {*map(place.key, statement.binds)}
+    return not names or not names.isdisjoint(vars(owner))
+
+
+def _live(owner: ModuleType | type, key: str, name: str, codes: set[int]) -> list[FunctionType]:
+    """Return the functions of this name that came of the file; `key` is what the owner calls it."""
+    functions = functions_in(vars(owner).get(key))
     return [it for it in functions if it.__name__ == name and id(code_of(it)) in codes]
 
 

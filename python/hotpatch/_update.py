@@ -424,7 +424,7 @@ class Update:
         assert new.name is not None
         tree = scope.place.compile(new, new.undecorated)
         # Nobody else sees it under its name.
-        function = scope.results(tree, self.module)[new.name]
+        function = scope.results(tree, self.module)[scope.key(new.name)]
         assert isinstance(function, FunctionType)
         return function
 
