@@ -46,9 +46,3 @@ def is_bound_by(
         if isinstance(node, ast.Import):
             return isinstance(value, ModuleType)
     return True
-
-
-def remove_doc(scope: Scope, doc: object) -> None:
-    """Let a module have no doc string, if it has the one that is gone."""
-    if scope.get("__doc__") is doc:
-        scope.set("__doc__", None)

@@ -99,6 +99,13 @@ class Scope:
         self.undo.add(self._put, name, before)
         self._put(name, value)
 
+    def bind(self, name: str, value: object) -> None:
+        """Bind a name of a class as its statement does."""
+        self.set(name, value)
+        notify = getattr(type(value), "__set_name__", None)
+        if notify is not None:
+            notify(value, self.owner, name)
+
     def delete(self, name: str) -> None:
         """Unbind a name."""
         self.set(name, MISSING)
@@ -125,10 +132,7 @@ class Scope:
         for name, value in self.results(code, module).items():
             if name in _WRAPPED and isinstance(value, FunctionType):
                 value = _WRAPPED[name](value)
-            self.set(name, value)
-            notify = getattr(type(value), "__set_name__", None)
-            if notify is not None:
-                notify(value, self.owner, name)
+            self.bind(name, value)
 
     def _run_in_module(self, code: CodeType, namespace: dict[str, Any]) -> None:
         """Execute statements of the module, whose names are bound at once."""

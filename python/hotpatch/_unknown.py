@@ -62,7 +62,13 @@ def _steps(owner: ModuleType | type, same: list[Step], codes: set[int], place: P
         for function in _live(owner, name, name, codes):
             lines = _lines(code_of(function))
             gone = SimpleNamespace(
-                kind="function", lines=lines, binds=[name], blocks=[], is_main=False, is_doc=False
+                kind="function",
+                name=name,
+                lines=lines,
+                binds=[name],
+                blocks=[],
+                is_main=False,
+                is_doc=False,
             )
             found.append(_made("removed", gone, None))
     return found

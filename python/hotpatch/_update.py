@@ -27,6 +27,7 @@ from hotpatch._functions import (
 )
 from hotpatch._local_classes import changed_classes, has_to_change
 from hotpatch._native import Outline, Statement, Step
+from hotpatch._rebinding import Later, by_name, corrected, made_by
 from hotpatch._report import Report
 from hotpatch._scope import MISSING, Scope, Undo
 from hotpatch._sources import Source
@@ -126,6 +127,7 @@ class Update:
         self._moves.clear()
 
     def _plan(self, steps: list[Step], scope: Scope) -> None:
+        steps = [*corrected(steps, scope, self._is_alive)]
         around = {
             line
             for step in steps
@@ -134,6 +136,8 @@ class Update:
             for line, _, _ in it.blocks
         }
         bound = {name for step in steps if step.new is not None for name in step.new.binds}
+        if any(step.new is not None and step.new.is_doc for step in steps):
+            bound.add("__doc__")
         blocks = {
             step.new.lines[0]: step.new
             for step in steps
@@ -142,9 +146,12 @@ class Update:
         changing = self._following.changing(steps, scope)
         # Names that a statement binds which runs again: so must those that bind them after it.
         again = set[str]()
+        later = Later(steps, scope)
+        classes = by_name(steps)
         for step in steps:
             self._breath.take()
             old, new = step.old, step.new
+            self._actions += later.restored(step)
             if new is not None and new.kind == "statement":
                 if old is None:
                     again.update(new.binds)
@@ -162,7 +169,8 @@ class Update:
                 self._plan_addition(new, scope, outermost, is_partial=is_partial)
             elif new.kind == "class":
                 if changing or not is_only_moved(step):
-                    self._plan_class(old, new, step.inner, scope)
+                    if made_by(old, classes, scope):
+                        self._plan_class(old, new, step.inner, scope)
                 elif new.lines != old.lines:
                     self._plan_move(old, new)
                     line = functools.partial(set_line, scope.get(new.name or ""), new, self._undo)
@@ -179,6 +187,9 @@ class Update:
         for code in self._codes[start:end]:
             if id(code) not in self._is_placed:
                 yield code
+
+    def _is_alive(self, statement: Statement) -> bool:
+        return any(True for _ in self._live(statement))
 
     def _plan_move(self, old: Statement, new: Statement) -> None:
         lines = new.lines[0] - old.lines[0]
@@ -210,10 +221,11 @@ class Update:
     def _plan_function(self, fate: str, old: Statement, new: Statement, scope: Scope) -> None:
         assert old.name is not None
         assert new.name is not None
-        lives = self._lives(old, scope)
-        if old.blocks and not new.blocks and not lives:
-            self._plan_addition(new, scope, None, is_partial=False)  # nothing has run there
-            return
+        lives = [
+            it
+            for it in self._live(old)
+            if (it.co_name, it.co_firstlineno) == (old.name, old.lines[0])
+        ]
         tree = scope.place.compile(new)
         code = child(scope.place.body(tree), new.name)
         self._made.append(code)
@@ -252,20 +264,6 @@ class Update:
         elif is_declared_anew:
             self._actions.append(lambda: self._declare(old, new, code, lives, scope))
         self._actions += self._bodies.wrappers(scope.get(old.name))
-
-    def _lives(self, old: Statement, scope: Scope) -> list[CodeType]:
-        """Return the code of a function, as the statement has made it, each time that it ran."""
-        found = [
-            it
-            for it in self._live(old)
-            if (it.co_name, it.co_firstlineno) == (old.name, old.lines[0])
-        ]
-        if found or not old.blocks:
-            return found
-        # In its branch of an `if` nothing runs, and perhaps in another one something does.
-        known = {id(it) for it in self._codes if id(it) not in self._is_placed}
-        others = {id(it): it for it in map(code_of, functions_in(scope.get(old.name or "")))}
-        return [it for it in others.values() if id(it) in known and it.co_name == old.name]
 
     def _plan_addition(
         self, new: Statement, scope: Scope, outermost: Statement | None, *, is_partial: bool
@@ -315,6 +313,8 @@ class Update:
     def _plan_removal(self, old: Statement, scope: Scope, bound: set[str]) -> None:
         codes = [*self._live(old)]
         self._gone += codes
+        if old.is_doc and isinstance(scope.owner, ModuleType) and "__doc__" not in bound:
+            self._actions.append(lambda: scope.set("__doc__", None))
 
         def remove(name: str) -> None:
             value = scope.get(name)
@@ -326,13 +326,21 @@ class Update:
                     with suppress(TypeError):  # there are no weak references to it
                         self._deleted[title] = ref(value)
 
-        if old.is_doc and isinstance(scope.owner, ModuleType):
-            self._actions.append(
-                functools.partial(_removal.remove_doc, scope, scope.get("__doc__"))
-            )
         for name in old.binds:
+            if name in bound:
+                self._actions.append(functools.partial(self._leave_part, old, codes, name, scope))
             if name not in bound and not _removal.is_written(name, scope, self._codes):
                 self._actions.append(lambda name=name: remove(name))  # type: ignore[misc]
+
+    def _leave_part(self, old: Statement, codes: list[CodeType], name: str, scope: Scope) -> None:
+        """Let a property go on without a function that is gone, such as its setter."""
+        before, known = scope.get(name), {id(code) for code in codes}
+        if isinstance(before, property):
+            parts: list[Any] = [before.fget, before.fset, before.fdel]
+            left = [None if it is None or id(code_of(it)) in known else it for it in parts]
+            if left != parts:
+                self._report.add("deleted", scope.qualname(name), old)
+                scope.bind(name, property(left[0], left[1], left[2], before.__doc__))
 
     def _with_code(
         self,

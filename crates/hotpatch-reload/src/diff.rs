@@ -1,7 +1,8 @@
 //! What became of the statements of a text in another version of it.
 //!
 //! Definitions are matched by kind and name, whatever blocks of their scope they stand in: those that mean the
-//! same first, and then in their order. Other statements are matched if they mean the same. Loops and `with`
+//! same in the same blocks first, then those in the same blocks, then those that mean the same, and then in their
+//! order. Those with the same decorators come first. Other statements are matched if they mean the same. Loops and `with`
 //! statements are one statement, apart from the definitions in them.
 
 use std::collections::{HashMap, VecDeque};
@@ -86,6 +87,11 @@ enum Key<'a> {
 struct Item<'a> {
     key: Key<'a>,
     meaning: Digest,
+    /// Of the decorators.
+    decorators: Option<Digest>,
+    /// Of the blocks that it is in, and of those with the suites of them that it is in.
+    around: Digest,
+    path: Digest,
     place: Placed<'a>,
     /// How many of the next items are in it.
     inside: usize,
@@ -183,7 +189,12 @@ fn flatten<'a>(
         let start = items.len();
         let is_item = is_definition || !only_definitions;
         if is_item {
-            items.push(Item { key, meaning, place, inside: 0 });
+            let decorators = match &statement.kind {
+                Kind::Function(it) => Some(it.decorators),
+                _ => None,
+            };
+            let (around, path) = (around(blocks), path(blocks));
+            items.push(Item { key, meaning, decorators, around, path, place, inside: 0 });
         }
         if let Some((block, only_definitions)) = inner {
             for (index, suite) in block.suites.iter().enumerate() {
@@ -219,12 +230,49 @@ fn apart_from_definitions(block: &Block) -> Digest {
 /// For each new item the index of the old one that it was.
 fn matched(old: &[Item<'_>], new: &[Item<'_>]) -> Vec<Option<usize>> {
     let mut partners = vec![None; new.len()];
-    let exact = by(old, |item| (&item.key, item.meaning), |_| true);
-    pair(exact, new, |item| (&item.key, item.meaning), &mut partners);
-    let is_taken = taken(&partners, old.len());
-    let left = by(old, |item| &item.key, |index| !is_taken[index]);
-    pair(left, new, |item| &item.key, &mut partners);
+    pair_by(old, new, |it| (&it.key, it.path, it.meaning), &mut partners);
+    pair_by(old, new, |it| (&it.key, it.path, it.decorators), &mut partners);
+    pair_by(old, new, |it| (&it.key, it.path), &mut partners);
+    pair_by(old, new, |it| (&it.key, it.meaning), &mut partners);
+    pair_by(old, new, |it| &it.key, &mut partners);
+    for (item, partner) in new.iter().zip(&mut partners) {
+        // In another suite of the same block it is run when that was not.
+        let is_elsewhere = |it: &Item<'_>| it.around == item.around && it.path != item.path;
+        if matches!(item.key, Key::Statement(_)) && partner.is_some_and(|it| is_elsewhere(&old[it]))
+        {
+            *partner = None;
+        }
+    }
     partners
+}
+
+/// Of the blocks that something is in: what they mean.
+fn around(blocks: &[(&Statement, usize)]) -> Digest {
+    digest(&blocks.iter().map(|(block, _)| header(block)).collect::<Vec<_>>())
+}
+
+/// Of the blocks that something is in, and in which suites of them it is.
+fn path(blocks: &[(&Statement, usize)]) -> Digest {
+    digest(&blocks.iter().map(|(block, suite)| (header(block), *suite)).collect::<Vec<_>>())
+}
+
+fn header(statement: &Statement) -> Option<(Keyword, Digest)> {
+    match &statement.kind {
+        Kind::Block(it) => Some((it.keyword, it.header)),
+        _ => None,
+    }
+}
+
+/// Pairs those that have no partner yet and have the same in common.
+fn pair_by<'i, 'a, K: Hash + Eq>(
+    old: &'i [Item<'a>],
+    new: &'i [Item<'a>],
+    key: impl Fn(&'i Item<'a>) -> K,
+    partners: &mut [Option<usize>],
+) {
+    let is_taken = taken(partners, old.len());
+    let left = by(old, &key, |index| !is_taken[index]);
+    pair(left, new, &key, partners);
 }
 
 /// Which of so many old items have a partner.
@@ -356,6 +404,16 @@ mod tests {
     }
 
     #[test]
+    fn definitions_of_one_name_are_matched_by_what_is_around_them() {
+        let old = "if X:\n    def f(): 1\nelse:\n    def f(): 2\n";
+        let new = "if X:\n    def f(): 2\nelse:\n    def f(): 1\n";
+        assert_eq!(changes(old, new), ["  edited def f", "  edited def f"]);
+        let old = "@a\ndef f(): 1\n@b\ndef f(): 2\n@c\ndef f(): 3\n";
+        let new = "@a\ndef f(): 1\n@c\ndef f(): 4\n";
+        assert_eq!(changes(old, new), ["edited def f", "removed def f"]);
+    }
+
+    #[test]
     fn a_class_is_looked_into() {
         let old = "class A:\n    x = 1\n    def f(self): 1\n    class B:\n        def g(self): 1\n";
         let new = "class A:\n    x = 1\n    def f(self): 2\n    class B:\n        def g(self): 2\n    y = 2\n";
@@ -378,6 +436,13 @@ mod tests {
         let new = "try:\n    def f(): 1\nfinally:\n    A = 1\n";
         let expected = ["added try", "  moved A", "removed if", "  removed A"];
         assert_eq!(changes(old, new), expected);
+    }
+
+    #[test]
+    fn a_statement_in_another_suite_is_another() {
+        let old = "if X:\n    A = 1\nelse:\n    A = 2\n";
+        let new = "if X:\n    A = 2\nelse:\n    A = 1\n";
+        assert_eq!(changes(old, new), ["  added A", "  added A", "  removed A", "  removed A"]);
     }
 
     #[test]
