@@ -135,6 +135,26 @@ def test_annotations_and_private_names_of_a_module_that_was_edited_before(folder
     assert module.A._A__f is function
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "why"),
+    [
+        ("X = 2\ndef f(): return 2\nreturn 3\n", 3, "outside"),
+        ("X = 2\nfrom __future__ import annotations\n", 2, "must occur at the beginning"),
+        ('"""Doc."""\nfrom __future__ import nothing\n', 2, "nothing is not defined"),
+        ("X = 2\nclass A:\n    def f(a, a): pass\n", 3, "duplicate"),
+    ],
+)
+def test_what_only_the_compiler_refuses(folder: Folder, text: str, line: int, why: str) -> None:
+    module = folder.make("reloaded_refused", "X = 1\ndef f(): return 1\n")
+    file = folder.edit("reloaded_refused", text)
+    with pytest.raises(ReloadError, match=why) as caught:
+        reload(module)
+    error = caught.value.__cause__
+    assert isinstance(error, SyntaxError)
+    assert (error.filename, error.lineno) == (str(file), line)
+    assert (module.X, module.f()) == (1, 1)
+
+
 def test_the_reload_part_is_only_imported_when_it_is_asked_for() -> None:
     program = (
         "import sys, hotpatch\n"

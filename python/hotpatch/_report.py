@@ -58,8 +58,9 @@ class Reload:
 
 def bring_into_order(reload: Reload, files: list[str]) -> None:
     """Sort what a reload lists by some files, and by their lines."""
+    order = {file: number for number, file in enumerate(dict.fromkeys(files))}
     for changes in (reload.changes, reload.stale, reload.not_applied):
-        order = {file: number for number, file in enumerate(files)}
+        # A file in which nothing could be planned comes last.
         changes.sort(key=lambda it: (order.get(it.file, len(order)), it.line))
 
 

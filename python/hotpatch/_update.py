@@ -37,6 +37,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+_FUTURE_FLAGS: int = sum(
+    getattr(__future__, name).compiler_flag for name in __future__.all_feature_names
+)
 _BLOCKS = frozenset({"if", "try", "with", "for", "while", "match"})
 
 
@@ -83,12 +86,12 @@ class Update:
         self._actions: list[Callable[[], None]] = []
         if source.outline is None:
             all_of_them = new.steps(new)
-            place = Place(source.file, _flags(new))
+            place = Place(source.file, _flags(new, all_of_them, source.file))
             steps = _unknown.steps(module, all_of_them, self._codes, place)
             report.add_unknown(module.__name__)
         else:
             steps = source.outline.steps(new)
-            place = Place(source.file, _flags(new))
+            place = Place(source.file, _flags(new, steps, source.file))
         self._plan(steps, Scope(module, place, undo))
 
     @property
@@ -437,10 +440,21 @@ class Update:
         return function
 
 
-def _flags(outline: Outline) -> int:
-    """Return the flags that the imports from `__future__` of a file set for all of it."""
-    names = {
-        name for module, pairs in outline.imports if module == "__future__" for name, _ in pairs
-    }
-    flags: list[int] = [getattr(__future__, name).compiler_flag for name in names]
-    return functools.reduce(int.__or__, flags, 0)
+def _flags(outline: Outline, steps: list[Step], file: str) -> int:
+    """Return the flags that the first statements of a file set for all of it.
+
+    Raises `SyntaxError` if others do so.
+    """
+    flags, is_start = 0, True
+    if all(module != "__future__" for module, _ in outline.imports):
+        return 0
+    for new in (it.new for it in steps if it.new is not None):
+        is_simple = new.kind == "statement" and new.contains("__future__")
+        if is_simple and new.text.startswith("from __future__"):
+            flags |= Place(file).compile(new).co_flags & _FUTURE_FLAGS
+            if not is_start:
+                why = "from __future__ imports must occur at the beginning of the file"
+                raise SyntaxError(why, (file, new.lines[0], 1, new.text))
+        else:
+            is_start = is_start and new.is_doc
+    return flags
