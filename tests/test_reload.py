@@ -4,6 +4,7 @@ What becomes of each edit is in `reload_cases`.
 """
 
 import gc
+import importlib
 import subprocess
 import sys
 import threading
@@ -153,6 +154,23 @@ def test_what_only_the_compiler_refuses(folder: Folder, text: str, line: int, wh
     assert isinstance(error, SyntaxError)
     assert (error.filename, error.lineno) == (str(file), line)
     assert (module.X, module.f()) == (1, 1)
+
+
+def test_a_module_that_is_made_anew_is_another(folder: Folder) -> None:
+    """By `importlib.reload`, or by a new import while the old one is still there."""
+    module = folder.make("reloaded_anew", "X = 1\ndef f(): return 1\n")
+    folder.edit("reloaded_anew", "X = 20\ndef f(): return 20\n")
+    importlib.invalidate_caches()
+    importlib.reload(module)
+    assert str(reload(module)) == "nothing changed"
+    folder.edit("reloaded_anew", "X = 300\ndef f(): return 300\n")
+    reload(module)
+    assert (module.X, module.f()) == (300, 300)
+    del sys.modules["reloaded_anew"]
+    again = folder.make("reloaded_anew", "X = 4000\ndef f(): return 4000\n")
+    folder.edit("reloaded_anew", "X = 50000\ndef f(): return 50000\n")
+    reload(again)
+    assert (again.X, again.f(), module.X, module.f()) == (50000, 50000, 300, 300)
 
 
 def test_the_reload_part_is_only_imported_when_it_is_asked_for() -> None:

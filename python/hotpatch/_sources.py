@@ -25,6 +25,8 @@ class Source:
 
     def __init__(self, file: str, outline: Outline | None, codes: list[CodeType]) -> None:
         self.file = file
+        # That of the module; `importlib.reload` makes another.
+        self.spec: object = None
         # What was in it when the module was made, and the outline of that; None if nobody knows.
         self.content: bytes | None = None
         self.outline = outline
@@ -89,15 +91,22 @@ def source_of(module: ModuleType) -> Source:
                 outline = Outline(decode(note.content, file))
                 _known[module] = Source(file, outline, note.codes())
                 _known[module].content = note.content
+                _known[module].spec = getattr(module, "__spec__", None)
                 break
-    if module not in _known:
+    if not _is_remembered(module):
         _known[module] = _find(module)
+        _known[module].spec = getattr(module, "__spec__", None)
     return _known[module]
+
+
+def _is_remembered(module: ModuleType) -> bool:
+    """Return whether it is known what a module was made of, and that has not been made anew."""
+    return module in _known and _known[module].spec is getattr(module, "__spec__", None)
 
 
 def is_known(module: ModuleType) -> bool:
     """Return whether it is known what a module was made of."""
-    return module in _known or _name_of(module) in _notes
+    return _is_remembered(module) or _name_of(module) in _notes
 
 
 def is_made_of(module: ModuleType, content: bytes) -> bool:
@@ -105,7 +114,7 @@ def is_made_of(module: ModuleType, content: bytes) -> bool:
     notes = _notes.get(_name_of(module))
     if notes:
         return notes[-1].content == content
-    if module in _known:
+    if _is_remembered(module):
         return _known[module].content == content
     return _seen.get(file_of(module)) == (content, True)
 
@@ -179,6 +188,9 @@ def _find(module: ModuleType) -> Source:
     file = file_of(module)
     names = {code_file(module, file), file}
     functions = [it for name in names for it in _native.functions_in(name)]
+    # Other modules can be made of the same file, or have been there under the same name.
+    own = [it for it in functions if _native.below(it).__globals__ is vars(module)]
+    functions = own or functions
     tops = {id(it): it for it in (_native.below(function).__code__ for function in functions)}
     codes = {id(code): code for top in tops.values() for code in codes_in(top)}
     known = [*codes.values()]
@@ -203,8 +215,11 @@ def code_file(module: ModuleType, file: str) -> str:
 
 def _candidates(file: str) -> list[str]:
     texts = []
+    if file in _seen:
+        with suppress(SyntaxError):
+            texts.append(decode(_seen[file][0], file))
     with suppress(OSError, SyntaxError):
-        texts.append(decode(_seen[file][0] if file in _seen else content_of(file), file))
+        texts.append(decode(content_of(file), file))
     entry = linecache.cache.get(file)
     if entry is not None and len(entry) == 4:
         texts.append("".join(entry[2]))
