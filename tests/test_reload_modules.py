@@ -106,6 +106,18 @@ def test_functions_of_several_modules_change_in_one_step(folder: Folder) -> None
     assert seen == {True}
 
 
+def test_what_other_threads_bind_meanwhile_is_not_taken_back(folder: Folder) -> None:
+    text = "COUNT = 0\nX = 1\ndef add():\n    global COUNT\n    COUNT += 1\n"
+    module = folder.make("reloaded_counted", text)
+    more = "import threading\nY = 1\nthread = threading.Thread(target=add)\nthread.start()\n"
+    tail = "thread.join(); globals()['Z'] = 1\n1 / 0\n"
+    folder.edit("reloaded_counted", text.replace("X = 1", "X = 2") + more + tail)
+    with pytest.raises(ReloadError, match="ZeroDivisionError"):
+        reload(module)
+    assert (module.COUNT, module.X) == (1, 1)
+    assert not {"Y", "Z", "thread", "threading"} & vars(module).keys()
+
+
 def test_a_module_that_a_decorator_of_another_was_looked_at_in(folder: Folder) -> None:
     """What a decorator made says that it is of the module, with code of another file."""
     folder.make(

@@ -6,22 +6,44 @@ import ast
 from contextlib import suppress
 from types import CodeType, ModuleType
 
-from hotpatch._functions import code_of, functions_in
+from hotpatch._functions import code_of, functions_in, functions_of
 from hotpatch._native import Statement
-from hotpatch._scope import Scope
+from hotpatch._scope import MISSING, Scope, Undo
+from hotpatch._units import Place, codes_in
 
 
 def is_written(name: str, scope: Scope, codes: list[CodeType]) -> bool:
     """Return whether a function binds a name of the module, with `global`."""
     return isinstance(scope.owner, ModuleType) and any(
-        name in code.co_names and name in _names_written(code) for code in codes
+        name in code.co_names and name in names_written(code) for code in codes
     )
 
 
-def _names_written(code: CodeType) -> set[str]:
+def names_written(code: CodeType, kind: str = "GLOBAL") -> set[str]:
+    """Return the names of the module that a function binds or deletes with `global`.
+
+    With "NAME" those that the code of a module does.
+    """
     import dis  # takes some milliseconds
 
-    return {it.argval for it in dis.get_instructions(code) if it.opname == "STORE_GLOBAL"}
+    operations = (f"STORE_{kind}", f"DELETE_{kind}")
+    return {it.argval for it in dis.get_instructions(code) if it.opname in operations}
+
+
+def restore(module: ModuleType, code: CodeType, before: list[tuple[str, object]]) -> None:
+    """Bind names of a module again as they were before some code of it was executed."""
+    namespace, own = vars(module), names_written(code, "NAME") | names_written(code)
+    scope = Scope(module, Place(""), Undo())
+    others = [name for name, _ in before if name not in own]
+    codes = [it for top in functions_of(module) for it in codes_in(code_of(top))] if others else []
+    for name, value in before:
+        # What functions bind may be of other threads, for which it is not to be taken back.
+        if name in others and is_written(name, scope, codes):
+            continue
+        if value is not MISSING:
+            namespace[name] = value
+        else:
+            namespace.pop(name, None)
 
 
 def is_bound_by(

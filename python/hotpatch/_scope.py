@@ -127,15 +127,16 @@ class Scope:
     def run(self, code: CodeType, module: ModuleType) -> None:
         """Execute what was compiled in this place, and bind its names here."""
         if not isinstance(self.owner, type):
-            self._run_in_module(code, vars(module))
+            self._run_in_module(code, module)
             return
         for name, value in self.results(code, module).items():
             if name in _WRAPPED and isinstance(value, FunctionType):
                 value = _WRAPPED[name](value)
             self.bind(name, value)
 
-    def _run_in_module(self, code: CodeType, namespace: dict[str, Any]) -> None:
+    def _run_in_module(self, code: CodeType, module: ModuleType) -> None:
         """Execute statements of the module, whose names are bound at once."""
+        namespace = vars(module)
         before = dict(namespace)
         if "__annotations__" in namespace:
             namespace["__annotations__"] = dict(namespace["__annotations__"])
@@ -148,7 +149,7 @@ class Scope:
                 for name in {**before, **namespace}
                 if before.get(name, MISSING) is not namespace.get(name, MISSING)
             ]
-            self.undo.add(_restore, namespace, others)
+            self.undo.add(_restore, module, code, others)
         # This is the function for all annotations of the module (3.14).
         if namespace.get("__annotate__") is not before.get("__annotate__"):
             namespace["__annotate__"] = before.get("__annotate__")
@@ -197,9 +198,7 @@ class Names(dict[str, object]):
         self.bound[name] = value
 
 
-def _restore(namespace: dict[str, Any], before: list[tuple[str, Any]]) -> None:
-    for name, value in before:
-        if value is not MISSING:
-            namespace[name] = value
-        else:
-            namespace.pop(name, None)
+def _restore(module: ModuleType, code: CodeType, before: list[tuple[str, object]]) -> None:
+    from hotpatch._removal import restore  # it imports this
+
+    restore(module, code, before)
