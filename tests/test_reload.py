@@ -156,6 +156,14 @@ def test_what_only_the_compiler_refuses(folder: Folder, text: str, line: int, wh
     assert (module.X, module.f()) == (1, 1)
 
 
+def test_what_is_nested_deeper_than_python_allows_is_refused(folder: Folder) -> None:
+    module = folder.make("reloaded_deep", "X = 1\n")
+    folder.edit("reloaded_deep", "X = " + "-" * 100_000 + "1\n")
+    with pytest.raises(ReloadError):
+        reload(module)
+    assert module.X == 1
+
+
 def test_a_module_that_is_made_anew_is_another(folder: Folder) -> None:
     """By `importlib.reload`, or by a new import while the old one is still there."""
     module = folder.make("reloaded_anew", "X = 1\ndef f(): return 1\n")

@@ -6,6 +6,8 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
+use std::panic::resume_unwind;
+use std::thread;
 
 use ruff_python_ast::comparable::{
     ComparableExpr, ComparablePattern, ComparableStmt, ComparableTypeParams, ComparableWithItem,
@@ -17,6 +19,12 @@ use ruff_text_size::{Ranged, TextRange, TextSize};
 use crate::binding::{bound_by, imported_by, with_attributes};
 use crate::error::Error;
 use crate::reading::{self, Derived, Import};
+
+/// How much of the stack an expression in another takes per byte of text at most, and how much there is. What is
+/// not used costs nothing.
+const STACK_PER_BYTE: usize = 4096;
+const LEAST_STACK: usize = 1 << 20;
+const MOST_STACK: usize = 1 << 30;
 
 /// Stands for a syntax tree or a text: equal ones have equal digests, others practically never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -167,6 +175,18 @@ impl Outline {
     ///
     /// If it is not Python. CPython may still refuse what this takes.
     pub fn of(text: &str) -> Result<Self, Error> {
+        // One expression in another takes a part of the stack, and CPython allows thousands.
+        let size = (text.len() * STACK_PER_BYTE).clamp(LEAST_STACK, MOST_STACK);
+        thread::scope(|scope| {
+            let builder = thread::Builder::new().stack_size(size);
+            match builder.spawn_scoped(scope, || Self::read(text)) {
+                Ok(reading) => reading.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                Err(_) => Self::read(text), // there is no memory for so large a stack
+            }
+        })
+    }
+
+    fn read(text: &str) -> Result<Self, Error> {
         let parsed = ruff_python_parser::parse_module(text).map_err(|error| {
             Error::syntax(text, error.location.start().to_usize(), &error.error)
         })?;
@@ -489,6 +509,17 @@ mod tests {
         let error = Outline::of("x = 1\ny = = 2\n").unwrap_err();
         assert_eq!(error.line, 2);
         assert!(error.to_string().starts_with("line 2: "));
+    }
+
+    #[test]
+    fn expressions_can_be_deep() {
+        for text in [
+            "1 + ".repeat(50_000) + "1",
+            "-".repeat(50_000) + "1",
+            "f".to_owned() + &"()".repeat(50_000),
+        ] {
+            Outline::of(&text).unwrap();
+        }
     }
 
     #[test]
