@@ -338,6 +338,32 @@ def test_no_call_sees_half_of_an_edit(folder: Folder) -> None:
     assert module.f() == (1, 1, 39)
 
 
+def test_a_cache_keeps_nothing_that_was_computed_on_the_way(folder: Folder) -> None:
+    """Neither by an old body, nor with an old name, nor by what is taken back."""
+    text = """\
+import functools
+seen = []
+def note(value): seen.append("f" in globals() and f()); return value
+@functools.cache
+def f(by=note(1)): return 1, LATER, by
+LATER = 1
+"""
+    module = folder.make("reloaded_cache", text)
+    assert module.f() == (1, 1, 1)
+    # The new default, the new name and the statement of this edit call it while it is half done.
+    for number in (2, 3):
+        new = text.replace("1", str(number)).replace("LATER =", "note(0)\nLATER =")
+        if number == 3:
+            folder.edit("reloaded_cache", f"{new}f()\n1 / 0\n")
+            with pytest.raises(ReloadError):
+                reload(module)
+            assert module.f() == (2, 2, 2)
+        folder.edit("reloaded_cache", new)
+        reload(module)
+        assert module.f() == (number, number, number)
+    assert {(1, 1, 1), (2, 1, 2)} <= {*module.seen}
+
+
 def test_old_code_goes_at_once(folder: Folder) -> None:
     """And not with the garbage collector: until then it would be looked for, edit after edit."""
     text = "X = 0\nclass A:\n    y: int = 0\n    def f(self, a=0): return [lambda: 0]\n"

@@ -258,8 +258,7 @@ class Update:
         self._report.add(
             "renamed" if fate == "renamed" else "updated", scope.qualname(new.name), new
         )
-        if isinstance(cache := scope.get(old.name), functools._lru_cache_wrapper):
-            self._actions.append(cache.cache_clear)
+        cache = scope.get(old.name)
         if fate == "renamed":
             self._actions.append(lambda: self._rename(*names, scope))
         if old.decorators != new.decorators:
@@ -267,6 +266,11 @@ class Update:
         elif is_declared_anew:
             self._actions.append(lambda: self._declare(old, new, code, lives, scope))
         self._actions += self._bodies.wrappers(scope.get(old.name))
+        if isinstance(cache, functools._lru_cache_wrapper):
+            # For statements that follow; and again for calls that others make on the way.
+            self._actions.append(cache.cache_clear)
+            self._undo.add_last(cache.cache_clear)
+            self._undo.add(cache.cache_clear)
 
     def _plan_addition(
         self, new: Statement, scope: Scope, outermost: Statement | None, *, is_partial: bool
