@@ -109,8 +109,9 @@ async def load(
 
     async def edit() -> None:
         nonlocal is_done
+        while not all(marks):
+            await asyncio.sleep(0.005)
         for number in range(2, EDITS + 2):
-            await asyncio.sleep(0.02)
             program.save("server.py", version(text, number))
             while newest < number:
                 assert program.process.poll() is None, program.reported()
@@ -151,7 +152,7 @@ def test_threads_that_work_lose_no_task(tmp_path: Path) -> None:
         marks = [divmod(result, number + 1) for _, number, result, _ in its]
         assert {rest for _, rest in marks} == {0}
         assert {mark for mark, _ in marks} == {*range(1, EDITS + 2)}
-    assert {by for *_, by in tasks} == {*range(1, EDITS + 2)}
+        assert {by for *_, by in its} == {*range(1, EDITS + 2)}
 
 
 def test_a_training_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -177,3 +178,19 @@ def test_a_training_goes_on_where_it_was(tmp_path: Path) -> None:
     assert all(origin <= by for _, _, origin, by in steps)
     assert ascends([by for *_, by in steps])
     assert {by for *_, by in steps} == {*range(1, EDITS), EDITS + 1}
+
+
+def test_a_program_that_is_saved_all_the_time_needs_no_more_memory(tmp_path: Path) -> None:
+    saves, sizes = 300, []
+    text = text_of("soak.py")
+    with Live(tmp_path, ["soak.py"], {"soak.py": text}) as program:
+        program.wait_for(program.said)
+        for number in range(2, saves + 2):
+            text = version(text_of("soak.py"), number)
+            program.save("soak.py", text)
+            program.wait_for(shows, program, slice(0, 3), [3 * number, number, number**2])
+            sizes.append(program.last()[0][3])
+        program.save("soak.py", text.replace(*IS_OFF))
+        program.ends()
+    print("KiB after each 50 saves:", sizes[::50], sizes[-1])
+    assert max(sizes[100:]) - sizes[100] < 1000

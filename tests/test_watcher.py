@@ -2,103 +2,22 @@
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from hotpatch._native import Watcher
+from saves import FILE, SAVES, shell
 
 OLD, NEW, NEXT = b"x = 1\n", b"x = 2\n", b"x = 33\n"
 # Far more than any of it takes, and longer than anything is put off.
 LONG, SHORT = 20.0, 0.7
-
-
-def shell(script: str) -> Callable[[Path], None]:
-    def run(folder: Path) -> None:
-        subprocess.run(["bash", "-euc", script], cwd=folder, check=True)
-
-    return run
-
-
-def replace(folder: Path) -> None:
-    (folder / "new").write_bytes(NEW)
-    os.replace(folder / "new", folder / "src/package/module.py")
-
-
-def slowly(folder: Path) -> None:
-    code = (
-        "import time\n"
-        "with open('src/package/module.py', 'wb', buffering=0) as file:\n"
-        "    for byte in b'x = 2\\n':\n"
-        "        time.sleep(0.05)\n"
-        "        file.write(bytes([byte]))\n"
-    )
-    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
-
-
-FILE = "src/package/module.py"
-# What is done before the file is added, and how it is saved then.
-SAVES: dict[str, tuple[str, Callable[[Path], None]]] = {
-    "in place": ("", shell(f"echo 'x = 2' > {FILE}")),
-    "sed": ("", shell(f"sed -i 's/1/2/' {FILE}")),
-    "mv": ("", shell(f"echo 'x = 2' > new; mv new {FILE}")),
-    "cp": ("", shell(f"echo 'x = 2' > new; cp new {FILE}")),
-    "cp -p": ("", shell(f"echo 'x = 2' > new; touch -d 2001-01-01 new; cp -p new {FILE}")),
-    "ln -f": ("", shell(f"echo 'x = 2' > new; ln -f new {FILE}")),
-    "unlink": ("", shell(f"rm {FILE}; echo 'x = 2' > {FILE}")),
-    "backup": ("", shell(f"mv {FILE} {FILE}~; echo 'x = 2' > {FILE}; rm {FILE}~")),
-    "os.replace": ("", replace),
-    "same time": ("", shell(f"cp -p {FILE} old; echo 'x = 2' > {FILE}; touch -r old {FILE}")),
-    "slowly": ("", slowly),
-    "target of a link": (
-        f"mkdir far; mv {FILE} far/real.py; ln -s ../../far/real.py {FILE}",
-        shell("echo 'x = 2' > far/real.py"),
-    ),
-    "target of a link replaced": (
-        f"mkdir far; mv {FILE} far/real.py; ln -s $PWD/far/real.py {FILE}",
-        shell("sed -i 's/1/2/' far/real.py"),
-    ),
-    "link": (
-        f"mv {FILE} old.py; ln -s ../../old.py {FILE}",
-        shell(f"echo 'x = 2' > new.py; ln -sfn ../../new.py {FILE}"),
-    ),
-    "link to a directory": (
-        "mkdir releases; mv src releases/1; ln -s releases/1 src",
-        shell(
-            "cp -r releases/1 releases/2; echo 'x = 2' > releases/2/package/module.py\n"
-            "ln -sfn releases/2 src"
-        ),
-    ),
-    "..data": (
-        "cd src/package; mkdir ..1; mv module.py ..1; ln -s ..1 ..data; ln -s ..data/module.py .",
-        shell(
-            "cd src/package; mkdir ..2; echo 'x = 2' > ..2/module.py; ln -s ..2 ..data_tmp\n"
-            "mv -T ..data_tmp ..data; rm -r ..1"
-        ),
-    ),
-    "directory": (
-        "",
-        shell(
-            "cp -r src src.new; echo 'x = 2' > src.new/package/module.py\n"
-            "mv src src.old; mv src.new src"
-        ),
-    ),
-    "directory deleted": (
-        "",
-        shell(f"rm -r src; mkdir -p src/package; echo 'x = 2' > {FILE}"),
-    ),
-}
-if shutil.which("vim"):
-    for name, option in {"vim": "backupcopy=auto", "vim by renaming": "backupcopy=no"}.items():
-        keys = f"set {option} backup | silent! %s/1/2/ | wq"
-        SAVES[name] = ("", shell(f"vim -u NONE -N -es -c '{keys}' {FILE} < /dev/null"))
 
 
 @pytest.fixture
@@ -122,7 +41,7 @@ def test_each_way_of_saving_is_told(name: str, folder: Path, watcher: Watcher) -
     file = folder / FILE
     watcher.add(file, OLD, root=folder / "src")
     with ThreadPoolExecutor() as pool:
-        saved = pool.submit(save, folder)
+        saved = pool.submit(save, folder, NEW)
         assert watcher.wait(LONG) == [(str(file), NEW)]
         saved.result()
     assert watcher.wait(SHORT) == []

@@ -35,7 +35,11 @@ def say(kind: str, number: int, result: int, by: int) -> None:
 
 def serve() -> None:
     while (number := waiting.get()) is not None:
-        say("queue", number, callbacks["work"](number), 1)
+        take(number)
+
+
+def take(number: int) -> None:
+    say("queue", number, callbacks["work"](number), 1)
 
 
 totals: dict[str, int] = {}
