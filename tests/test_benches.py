@@ -94,7 +94,7 @@ def run(*arguments: str) -> str:
                 "Having live reload at hand",
                 "Memory for live reload",
             ],
-            "20,000 lines, shift: hotpatch",
+            "200 lines, shift: hotpatch",
             id="reload",
         ),
     ],

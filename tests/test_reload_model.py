@@ -199,7 +199,7 @@ class Subject:
 
 
 @settings(
-    max_examples=int(os.environ.get("HOTPATCH_FUZZ", "60")),
+    max_examples=int(os.environ.get("HOTPATCH_FUZZ", "25")),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
