@@ -25,6 +25,7 @@ from hotpatch._functions import (
     with_code,
     with_codes,
 )
+from hotpatch._lambdas import joined, lambda_pairs
 from hotpatch._local_classes import changed_classes, has_to_change
 from hotpatch._native import Outline, Statement, Step
 from hotpatch._rebinding import Later, by_name, corrected, made_by
@@ -130,7 +131,7 @@ class Update:
         self._moves.clear()
 
     def _plan(self, steps: list[Step], scope: Scope) -> None:
-        steps = [*corrected(steps, scope, self._is_alive)]
+        steps = joined([*corrected(steps, scope, self._is_alive)], scope, self._live)
         around = {
             line
             for step in steps
@@ -180,6 +181,8 @@ class Update:
                     self._actions.append(line)
             elif new.kind == "function" and (fate := has_to_change(step)):
                 self._plan_function(fate, old, new, scope)
+            elif new.kind == "statement" and step.fate == "edited":
+                self._plan_lambdas(old, new, scope)
             elif new.lines != old.lines and new.kind not in _BLOCKS:
                 self._plan_move(old, new)
 
@@ -220,6 +223,19 @@ class Update:
             self._actions.append(lambda: annotate(new, scope, inside, self.module))
         if edit.is_needed():
             self._actions.append(edit.finish)
+
+    def _plan_lambdas(self, old: Statement, new: Statement, scope: Scope) -> None:
+        """Let lambdas change in place, in a statement that is not executed again."""
+        title = scope.qualname(", ".join(new.binds) or "lambda")
+        self._report.add("updated", title, new)
+        tree, pairs = lambda_pairs(old, new, scope, self._live(old))
+        self._made.append(tree)
+        self._pairs += pairs
+        self._is_placed.update(id(before) for before, _ in pairs)
+        if isinstance(scope.owner, type):
+            self._owners.update((id(before), scope.owner) for before, _ in pairs)
+        for name in old.binds:
+            self._named += functions_in(scope.get(name))
 
     def _plan_function(self, fate: str, old: Statement, new: Statement, scope: Scope) -> None:
         assert old.name is not None
