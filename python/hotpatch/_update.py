@@ -25,6 +25,7 @@ from hotpatch._functions import (
     with_code,
     with_codes,
 )
+from hotpatch._inner_defaults import inner_defaults
 from hotpatch._lambdas import joined, lambda_pairs
 from hotpatch._local_classes import changed_classes, has_to_change
 from hotpatch._native import Outline, Statement, Step
@@ -72,6 +73,8 @@ class Update:
         self._pairs: list[tuple[CodeType, CodeType]] = []
         self._named: list[FunctionType] = []
         self._owners: dict[int, type] = {}
+        # What says which defaults functions have now that were made of code in others.
+        self._inner: dict[int, Callable[[FunctionType], dict[str, Any]]] = {}
         # Code that is new, with what is in it.
         self._made: list[CodeType] = []
         # Code of what was deleted, and that itself, by its qualified name.
@@ -254,6 +257,8 @@ class Update:
         for live in lives:
             self._is_placed.update(map(id, codes_in(live)))
             pairs = [*matched(live, code)]
+            for inner, now in inner_defaults(old, new, scope.place, pairs):
+                self._inner[id(inner)] = now
             # It gets its code together with what is evaluated.
             self._pairs += pairs[1:] if is_declared_anew else pairs
             places.update({(it.co_name, it.co_firstlineno): after for it, after in pairs})
@@ -379,7 +384,8 @@ class Update:
         for function, code in functions:
             base = _native.below(function)
             owner = self._owners.get(id(base.__code__))
-            source = with_code(base, code, owner, defaults and defaults(base))
+            known = defaults or self._inner.get(id(base.__code__))
+            source = with_code(base, code, owner, known and known(base))
             if source is None:
                 stale.setdefault(code.co_firstlineno, []).append(function)
                 self._keep_place(base.__code__, code.co_firstlineno)
