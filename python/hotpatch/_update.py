@@ -11,9 +11,10 @@ from types import CodeType, FunctionType, ModuleType
 from weakref import ref
 
 from hotpatch import _blocks, _holders, _native, _removal, _unknown
+from hotpatch._become import let_go
 from hotpatch._blocks import NotAppliedError
 from hotpatch._breath import Breath
-from hotpatch._class_edits import ClassEdit, is_only_moved, set_line
+from hotpatch._class_edits import ClassEdit, is_only_moved, set_line, turn_into
 from hotpatch._classes import annotate
 from hotpatch._following import Followed, Following
 from hotpatch._functions import (
@@ -330,13 +331,24 @@ class Update:
                     self._revive(new, scope)
 
     def _revive(self, new: Statement, scope: Scope) -> None:
-        """Let a function that was deleted before, and is there again, be the object that it was."""
+        """Let a function or a class that was deleted before, and is there again, be what it was."""
         assert new.name is not None
         before = self.source.deleted.get(scope.qualname(new.name), lambda: None)()
         after = scope.get(new.name)
         if isinstance(before, FunctionType) and isinstance(after, FunctionType):
             self._bodies.become(before, after)
             scope.set(new.name, before)
+        elif isinstance(before, type) and isinstance(after, type):
+            try:
+                turn_into(before, after, self._undo)
+            except NotAppliedError as error:
+                why = f"a new class has its name, not that which was deleted, since {error}"
+                self._report.replace(scope.qualname(new.name), new, why)
+                return
+            scope.set(new.name, before)
+            gone = ref(after)
+            del after
+            let_go(gone, before)
 
     def _plan_removal(self, old: Statement, scope: Scope, bound: set[str]) -> None:
         codes = [*self._live(old)]

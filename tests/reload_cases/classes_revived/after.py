@@ -1,0 +1,9 @@
+import dataclasses
+import enum
+
+REGISTRY = []
+
+
+class Base:
+    def __init_subclass__(cls):
+        REGISTRY.append(cls)
