@@ -181,6 +181,25 @@ def test_a_module_that_is_made_anew_is_another(folder: Folder) -> None:
     assert (again.X, again.f(), module.X, module.f()) == (50000, 50000, 300, 300)
 
 
+def test_all_else_is_taken_back_if_something_cannot_be(folder: Folder) -> None:
+    text = (
+        "X = 1\ndef f(): return 1\n"
+        "class Once(type):\n"
+        "    def __setattr__(cls, name, value):\n"
+        "        if value == 1: raise LookupError(name)\n"
+        "        super().__setattr__(name, value)\n"
+        "class A(metaclass=Once):\n    x = 1\n"
+    )
+    module = folder.make("reloaded_once", text)
+    after = text.replace("X = 1", "X = 2").replace("return 1", "return 2").replace("x = 1", "x = 2")
+    folder.edit("reloaded_once", f"{after}1 / 0\n")
+    with pytest.raises(ReloadError) as caught:
+        reload(module)
+    assert isinstance(caught.value.__cause__, LookupError)
+    assert isinstance(caught.value.__cause__.__context__, ZeroDivisionError)
+    assert (module.X, module.f()) == (1, 1)
+
+
 def test_the_reload_part_is_only_imported_when_it_is_asked_for() -> None:
     program = (
         "import sys, hotpatch\n"

@@ -52,11 +52,17 @@ class Undo:
         self._steps.append((step, arguments))
 
     def roll_back(self) -> None:
-        """Take everything back."""
+        """Take everything back, also if something cannot be; that is raised then."""
         self._last.clear()
+        errors = []
         while self._steps:
             step, arguments = self._steps.pop()
-            step(*arguments)
+            try:
+                step(*arguments)
+            except BaseException as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     def holders(self) -> set[int]:
         """Return the addresses of the objects in which this keeps what was there before."""
