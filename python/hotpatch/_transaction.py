@@ -118,6 +118,8 @@ class Transaction:
         for update in self._updates:
             update.carry_out()
         self._undo.finish()
+        for update in self._updates:
+            update.tell()
         self._order()
         _hooks.upgrade((cls for it in self._updates for cls in it.classes), self._result)
         for update in self._updates:

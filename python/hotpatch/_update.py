@@ -16,6 +16,7 @@ from hotpatch._blocks import NotAppliedError
 from hotpatch._breath import Breath
 from hotpatch._class_edits import ClassEdit, is_only_moved, set_line, turn_into
 from hotpatch._classes import annotate
+from hotpatch._conform import Conforming
 from hotpatch._following import Followed, Following
 from hotpatch._functions import (
     Bodies,
@@ -66,6 +67,7 @@ class Update:
         self._undo = undo
         self._breath = breath
         self._bodies = Bodies(undo)
+        self._conforming = Conforming(undo)
         self._following = Following(module, followed, self._bodies, report)
         # The code objects of the file, and the first line of each, by that.
         self._codes = sorted(source.codes(), key=lambda code: code.co_firstlineno)
@@ -110,6 +112,10 @@ class Update:
         # The pairs have each code object, and so has the list of those of the file.
         codes = [old for old, _ in self._pairs]
         functions = with_codes(codes, self.module, self._named, 2)
+        self._conforming.look(codes, functions, 2, become)
+        if self._gone:
+            functions_gone = with_codes(self._gone, self.module, self._named, 1)
+            self._conforming.look(self._gone, functions_gone, 1, {})
         return self._with_code(
             [(function, become[id(code_of(function))]) for function in functions]
         )
@@ -120,6 +126,10 @@ class Update:
             self._move_by(codes, lines)
         for action in self._actions:
             action()
+
+    def tell(self) -> None:
+        """Tell objects that keep code of functions what that is now."""
+        self._conforming.tell()
 
     def commit(self) -> None:
         """Remember what the module is made of now. Afterwards there is nothing to take back."""
@@ -353,6 +363,8 @@ class Update:
     def _plan_removal(self, old: Statement, scope: Scope, bound: set[str]) -> None:
         codes = [*self._live(old)]
         self._gone += codes
+        for name in old.binds if codes else ():
+            self._named += functions_in(scope.get(name))
         if old.is_doc and isinstance(scope.owner, ModuleType) and "__doc__" not in bound:
             self._actions.append(lambda: scope.set("__doc__", None))
 
@@ -464,6 +476,7 @@ class Update:
 
         # The list of all code objects of the file has each of these.
         functions = with_codes(lives, self.module, self._named, 1)
+        self._conforming.look(lives, functions, 1, {id(live): code for live in lives})
         annotated = fresh if old.annotations != new.annotations else None
         pairs = self._with_code([(function, code) for function in functions], defaults, annotated)
         self._bodies.give(pairs)
