@@ -1,7 +1,9 @@
 """`hotpatch.reload` of several modules at once, and of what they take from each other."""
 
+import inspect
 import sys
 import threading
+import traceback
 from pathlib import Path
 
 import pytest
@@ -116,6 +118,56 @@ def test_what_other_threads_bind_meanwhile_is_not_taken_back(folder: Folder) -> 
         reload(module)
     assert (module.COUNT, module.X) == (1, 1)
     assert not {"Y", "Z", "thread", "threading"} & vars(module).keys()
+
+
+def test_a_reload_can_be_reverted(folder: Folder) -> None:
+    text = "X = 1\nL = [0]\ndef f():\n    return 1 / 0\nclass A:\n    def g(self): return X\n"
+    a = folder.make("reloaded_a", text)
+    b = folder.make("reloaded_b", "from reloaded_a import X\nY = X + 1\n")
+    f, one, kept = a.f, a.A(), a.L
+    new = "import os\nX = 5\nL = [0]\nclass A:\n    def g(self): return -X\n"
+    folder.edit("reloaded_a", new)
+    folder.edit("reloaded_b", "from reloaded_a import X\nY = X + 2\nZ = 1\n")
+    report = reload(a, b)
+    assert (one.g(), hasattr(a, "f"), b.Y, b.Z) == (-5, False, 7, 1)
+    back = report.revert()
+    assert (a.X, a.f, one.g(), b.X, b.Y, hasattr(b, "Z")) == (1, f, 1, 1, 2, False)
+    assert a.L is kept
+    assert not hasattr(a, "os")
+    with pytest.raises(ZeroDivisionError) as caught:
+        f()
+    last = traceback.extract_tb(caught.value.__traceback__)[-1]
+    assert (last.lineno, last.line) == (4, "return 1 / 0")
+    assert inspect.getsource(a.A.g) == "    def g(self): return X\n"
+    # The files are as they were, and count when they are read again.
+    assert (folder.path / "reloaded_a.py").read_text(encoding="utf-8") == new
+    back.revert()
+    assert (one.g(), b.Z) == (-5, 1)
+    assert str(reload(a, b)) == "nothing changed"
+    assert inspect.getsource(a.A.g) == "    def g(self): return -X\n"
+    folder.edit("reloaded_a", new.replace("-X", "X"))
+    assert reload(a).revert().revert() is not None
+    assert one.g() == 5
+
+
+def test_what_cannot_be_reverted(folder: Folder) -> None:
+    module = folder.make("reloaded_late_again", "def f(): return 1\n", is_known=False)
+    folder.edit("reloaded_late_again", "def f(): return 2\n")
+    report = reload(module)
+    with pytest.raises(ValueError, match="cannot revert reloaded_late_again: nobody knows"):
+        report.revert()
+    folder.edit("reloaded_late_again", "# coding: latin-1\nX = '\xe9'\n")
+    (folder.path / "reloaded_late_again.py").write_bytes(b"# coding: latin-1\nX = '\xe9'\n")
+    reload(module)
+    folder.edit("reloaded_late_again", "X = 1\n")
+    report = reload(module)
+    report.revert()
+    assert module.X == "\xe9"
+    folder.edit("reloaded_late_again", "X = 2\n1 / 0\n")
+    with pytest.raises(ReloadError) as caught:
+        reload(module)
+    assert str(caught.value.report.revert()) == "nothing changed"
+    assert module.X == "\xe9"
 
 
 def test_a_module_that_a_decorator_of_another_was_looked_at_in(folder: Folder) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from hotpatch._report import Reload
-from hotpatch._sources import file_of
+from hotpatch._sources import encode, file_of, show
 from hotpatch._tracked import watched
 from hotpatch._transaction import Transaction
 
@@ -63,6 +63,15 @@ def apply(modules: list[ModuleType], contents: dict[str, bytes]) -> Reload:
             return _apply(modules, contents)
         finally:
             _owner = None
+
+
+def apply_texts(texts: list[tuple[ModuleType, str]]) -> Reload:
+    """Make modules what some texts say, whatever is in their files."""
+    contents = {os.path.abspath(file_of(module)): encode(text) for module, text in texts}
+    result = apply([module for module, _ in texts], contents)
+    for module, text in texts:
+        show(file_of(module), text)
+    return result
 
 
 def _apply(modules: list[ModuleType], contents: dict[str, bytes]) -> Reload:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 from hotpatch._native import Statement
 
 
@@ -49,6 +51,28 @@ class Reload:
         self.errors: list[BaseException] = []
         # In seconds.
         self.duration: float = 0.0
+        # The modules that changed, with what their texts were before, or None if nobody knows.
+        self._before: list[tuple[ModuleType, str | None]] = []
+
+    def revert(self) -> Reload:
+        """Make the modules again what they were before, whatever has become of them since.
+
+        This is a reload as well: what stays the same is not executed. The files stay as they are,
+        and are read again when they are saved, or when `reload` is called.
+
+        Raises `ReloadError` if that fails; nothing has changed then. Raises `ValueError` if it is
+        not known what a module was made of, since its file was edited before it was looked at.
+        """
+        from hotpatch._reload import apply_texts  # it imports this
+
+        texts: list[tuple[ModuleType, str]] = []
+        for module, text in self._before:
+            if text is None:
+                raise ValueError(
+                    f"cannot revert {module.__name__}: nobody knows its text of before"
+                )
+            texts.append((module, text))
+        return apply_texts(texts)
 
     def __str__(self) -> str:
         lines = [str(it) for it in (*self.changes, *self.stale, *self.not_applied)]

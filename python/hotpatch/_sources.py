@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import linecache
 import os
 import time
+import tokenize
 from contextlib import suppress
 from importlib.util import decode_source
 from types import CodeType, FunctionType, ModuleType
@@ -177,10 +179,20 @@ def decode(content: bytes, file: str) -> str:
         raise SyntaxError(f"{os.path.basename(file)} is no text: {error}") from error
 
 
-def show(file: str) -> None:
-    """Let tracebacks show the lines that a file has now."""
+def encode(text: str) -> bytes:
+    """Return what a source file has in it that says this."""
+    encoding, _ = tokenize.detect_encoding(io.BytesIO(text.encode()).readline)
+    return text.encode(encoding)
+
+
+def show(file: str, text: str | None = None) -> None:
+    """Let tracebacks show the lines that a file has now, or those of a text."""
     linecache.cache.pop(file, None)
-    linecache.checkcache(file)
+    if text is None:
+        linecache.checkcache(file)
+    else:
+        # Without a time it stays, whatever becomes of the file.
+        linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
 
 
 def _find(module: ModuleType) -> Source:

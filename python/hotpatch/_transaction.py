@@ -54,8 +54,11 @@ class Transaction:
             raise
         else:
             for update in self._updates:
-                update.commit()
                 source = update.source
+                before = source.outline and source.outline.text
+                if update.module in self._contents:
+                    self._result._before.append((update.module, before))
+                update.commit()
                 source.content = self._contents.get(update.module, source.content)
                 show(update.source.file)
         finally:
