@@ -25,7 +25,7 @@ class Live:
         self, folder: Path, arguments: list[str], files: dict[str, str], *, is_run: bool = True
     ) -> None:
         self.folder = folder / "program"
-        self.folder.mkdir()
+        self.folder.mkdir(exist_ok=True)
         for name, text in files.items():
             self.save(name, text)
         # Not in the folder that is watched.

@@ -77,6 +77,28 @@ def test_a_function_is_called_again_after_each_save(
     assert program.end() == (0, "")
 
 
+def test_tests_run_again_after_each_save(starts: type[Running], tmp_path: Path) -> None:
+    """With pytest, whose own loader would hide the modules of the tests."""
+    main = "import pytest, sys\ndef tests(): return pytest.main(sys.argv[1:])\ntests()\n"
+    tests = "from prices import price\n\ndef test_price():\n    assert price(2) == 4\n"
+    write(tmp_path, "retest.py", main)
+    write(tmp_path, "prices.py", "def price(net):\n    return net\n")
+    write(tmp_path, "test_prices.py", tests)
+    options = ["--assert=plain", "-q", "-p", "no:cacheprovider", "-p", "no:asyncio"]
+    program = starts([*HOTPATCH, "--loop", "retest:tests", "retest.py", *options], tmp_path)
+    assert "<ExitCode.TESTS_FAILED: 1>" in told(program)
+    write(tmp_path, "prices.py", "def price(net):\n    return net * 2\n")
+    assert "<ExitCode.OK: 0>" in told(program)
+    # A test that is new is found too.
+    write(tmp_path, "test_prices.py", f"{tests}\ndef test_more():\n    assert price(3) == 7\n")
+    assert "<ExitCode.TESTS_FAILED: 1>" in told(program)
+    write(tmp_path, "prices.py", "def price(net):\n    return net * 2 + net // 3\n")
+    assert "<ExitCode.OK: 0>" in told(program)
+    assert program.report() == AGAIN
+    program.process.send_signal(signal.SIGINT)
+    assert program.process.wait() == 0
+
+
 def test_an_exception_that_is_left_is_raised(starts: type[Running], tmp_path: Path) -> None:
     write(tmp_path, "main.py", MAIN.replace("n * 2", "n / 0"))
     program = starts([*HOTPATCH, "--loop", "main:step", "main.py"], tmp_path)
