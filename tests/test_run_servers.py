@@ -63,6 +63,15 @@ async def index(request):
 
 app = Starlette(routes=[Route("/{client}", index)])
 """
+FASTAPI = """\
+from fastapi import FastAPI
+
+app = FastAPI()
+
+@app.get("/")
+async def index(n: int = 1):
+    return [n, 1]
+"""
 GUNICORN = """\
 import json, os
 
@@ -170,6 +179,16 @@ def test_a_route_can_be_added(tmp_path: Path) -> None:
         assert get(port, "/new/1") == 404
         program.save("app.py", f'{STARLETTE}\napp.add_route("/new/{{client}}", index)\n')
         program.wait_for(lambda: get(port, "/new/1") == [2, 1])
+
+
+@needs("uvicorn", "fastapi")
+def test_fastapi_takes_a_route_and_keeps_what_it_has_read(tmp_path: Path) -> None:
+    with serving(tmp_path, FASTAPI, *UVICORN_RUN) as (program, port):
+        assert get(port, "/new") == 404
+        route = '\n@app.get("/new")\nasync def new():\n    return 1\n'
+        program.save("app.py", version(FASTAPI, 2) + version(route, 2))
+        program.wait_for(lambda: get(port, "/new") == 2)
+        assert get(port, "/") == [1, 2]
 
 
 @needs("flask")
