@@ -42,6 +42,28 @@ def test_modules_that_import_each_other_change_together(folder: Folder) -> None:
     assert one.X == 20
 
 
+def test_what_type_checkers_import_does_not_count_for_the_order(folder: Folder) -> None:
+    errors = "if False: from reloaded_core import C\nclass One(Exception): pass\n"
+    core = "from reloaded_errors import One\nclass C: pass\n"
+    folder.edit("reloaded_errors", errors)
+    one = folder.make("reloaded_core", core, is_known=False)
+    folder.names.append("reloaded_errors")
+    reload(folder.path)
+    folder.edit("reloaded_errors", f"{errors}class Two(Exception): pass\n")
+    folder.edit("reloaded_core", core.replace("One", "One, Two"))
+    reload(folder.path)
+    assert one.Two is sys.modules["reloaded_errors"].Two
+
+
+def test_an_import_in_a_circle_that_is_new_counts_for_the_order(folder: Folder) -> None:
+    helper = folder.make("reloaded_helper", "")
+    user = folder.make("reloaded_user", "if False: import reloaded_helper\n")
+    folder.edit("reloaded_helper", "from reloaded_user import f\n")
+    folder.edit("reloaded_user", "if False: import reloaded_helper\ndef f(): pass\n")
+    reload(helper, user)
+    assert helper.f is user.f
+
+
 def test_names_that_were_imported_follow(folder: Folder) -> None:
     a = folder.make("reloaded_a", "X = 1\nY = X + 1\nZ = [1]\nW = 'w'\n")
     b = folder.make(

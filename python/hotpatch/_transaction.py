@@ -9,10 +9,11 @@ from types import ModuleType
 
 from hotpatch import _hooks, _native
 from hotpatch._breath import Breath
-from hotpatch._derived import imported, taken
+from hotpatch._derived import taken
 from hotpatch._following import Followed
 from hotpatch._functions import Bodies
 from hotpatch._native import Outline
+from hotpatch._order import helpers_first
 from hotpatch._report import Reload, Report, bring_into_order
 from hotpatch._scope import Undo
 from hotpatch._sources import (
@@ -85,7 +86,7 @@ class Transaction:
         return found
 
     def _plan(self, edits: dict[ModuleType, tuple[Source, Outline]]) -> None:
-        left = [*_helpers_first(edits)]
+        left = helpers_first(edits)
         self._result.files += [edits[module][0].file for module in left]
         if left:
             _native.check_lock(left[0])
@@ -109,7 +110,7 @@ class Transaction:
                         edits[other] = source_of(other), its
                     if other not in left:
                         left.append(other)
-        order = [*_helpers_first(edits)]
+        order = helpers_first(edits)
         self._updates.sort(key=lambda update: order.index(update.module))
 
     def _carry_out(self) -> None:
@@ -163,21 +164,3 @@ def _others(
             outline = source_of(module).outline
             if outline is not None:
                 yield module, outline
-
-
-def _helpers_first(edits: dict[ModuleType, tuple[Source, Outline]]) -> Iterator[ModuleType]:
-    """Iterate over modules such that those come first that others import."""
-    order = {id(module): number for number, module in enumerate(sys.modules.values())}
-    waiting = sorted(edits, key=lambda module: order.get(id(module), len(order)))
-    seen: set[ModuleType] = set()
-
-    def visit(module: ModuleType) -> Iterator[ModuleType]:
-        if module not in seen:
-            seen.add(module)
-            for other in imported(edits[module][1], module):
-                if other in edits:
-                    yield from visit(other)
-            yield module
-
-    for module in waiting:
-        yield from visit(module)
