@@ -85,7 +85,7 @@ class ClassEdit:
         parts = [it for step in steps if (it := step.new or step.old) is not None]
         self._statements = [it for it in parts if it.kind == "statement"]
         for it in self._statements:
-            self._names |= self._after.names(it, self._inside)
+            self._names |= self._after.names(it)
         self._is_reshaped |= bool(parts) or any(map(_is_redecorated, self._inner))
         self._slots = slots_of(self._owner)
         self._is_renewed = self._is_to_be_renewed()
@@ -105,7 +105,7 @@ class ClassEdit:
             fates |= _UNCHANGED
         steps = [step for step in self._inner if step.fate in fates]
         statements = [it for step in steps if (it := step.new or step.old) is not None]
-        return any(is_annotated(it, self._inside) for it in statements)
+        return any(map(is_annotated, statements))
 
     def steps(self) -> list[Step]:
         """Return what is to be done by itself: all else comes with a new class."""

@@ -10,6 +10,7 @@ from types import CodeType, ModuleType
 
 from hotpatch._native import Statement
 from hotpatch._scope import Scope
+from hotpatch._units import node_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,10 +72,9 @@ class ClassText:
             if isinstance(it, ast.AnnAssign) and isinstance(it.target, ast.Name)
         }
 
-    def names(self, statement: Statement, inside: Scope) -> set[str]:
-        """Return the names that a statement in its body binds or annotates."""
-        _, parent = inside.place.parse(statement)
-        node = parent.body[0]
+    def names(self, statement: Statement) -> set[str]:
+        """Return the names that a statement in its body, as it is or was, binds or annotates."""
+        node = node_of(statement)
         names = set(statement.binds)
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             names.add(node.target.id)

@@ -123,6 +123,11 @@ def _indent(text: str) -> str:
     return text[: len(text) - len(text.lstrip(" \t\f"))]
 
 
+def node_of(statement: Statement) -> ast.stmt:
+    """Parse a statement that is neither a definition nor a block, wherever it stood."""
+    return ast.parse(statement.text.lstrip()).body[0]
+
+
 def codes_in(code: CodeType) -> Iterator[CodeType]:
     """Iterate over a code object and all in it, each once."""
     seen, left = {id(code)}, [code]
