@@ -83,6 +83,36 @@ def test_names_that_were_imported_follow(folder: Folder) -> None:
     ]
 
 
+def test_what_a_star_stands_for_follows(folder: Folder) -> None:
+    a = folder.make("reloaded_a", "__all__ = ['f', 'g']\ndef f(): pass\ndef g(): pass\nh = 1\n")
+    folder.edit("reloaded_b", "def moved(): pass\ndef own(): pass\nlast = _private = 2\n")
+    text = "from reloaded_a import *\nfrom reloaded_b import *\ndef own(): pass\n"
+    c = folder.make("reloaded_c", text, is_known=False)
+    folder.names.append("reloaded_b")
+    d = folder.make("reloaded_d", "from reloaded_c import *\n")
+    own = c.own
+    reload(folder.path)
+    folder.edit(
+        "reloaded_a",
+        "__all__ = ['f', 'h', 'moved', 'x']\ndef f(): return 1\nh = 1\ndef moved(): pass\nx = 1\n",
+    )
+    folder.edit("reloaded_b", "def own(): return 1\nfirst = _private = 2\n")
+    report = reload(folder.path)
+    for module in (c, d):
+        names = {it for it in vars(module) if not it.startswith("_")}
+        assert names == {"f", "h", "moved", "x", "own", "first"}
+        assert (module.own, module.moved, module.f) == (own, a.moved, a.f)
+    changes = {(it.kind, it.qualname) for it in report.changes if it.file == d.__file__}
+    assert changes == {
+        ("deleted", "g"),
+        ("deleted", "last"),
+        ("updated", "first"),
+        ("updated", "h"),
+        ("updated", "moved"),
+        ("updated", "x"),
+    }
+
+
 def test_names_that_somebody_has_bound_again_do_not_follow(folder: Folder) -> None:
     a = folder.make("reloaded_a", "X = 1\n")
     b = folder.make("reloaded_b", "from reloaded_a import X\n")

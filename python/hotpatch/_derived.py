@@ -85,16 +85,32 @@ def taken(
 ) -> Iterator[tuple[str, str]]:
     """Iterate over the names that a module has imported from another, as there and as here.
 
-    Only `names` count, and only those that are still what was imported.
+    Only `names` count, and only those that are still what was imported. Of what it imports with
+    `*` it may get more, and so all count that the other has.
     """
     for written, pairs in outline.imports:
         if pairs and _resolved(written, module) is source:
             for there, here in pairs:
-                for name in sorted(names) if there == "*" else [there] if there in names else []:
-                    value = vars(source).get(name, MISSING)
-                    mine = name if there == "*" else here
-                    if value is not MISSING and vars(module).get(mine, MISSING) is value:
-                        yield name, mine
+                if there == "*":
+                    every = {*vars(source)} if "__all__" in names else set()
+                    yield from ((name, "*") for name in sorted(names | every))
+                elif there in names:
+                    value = vars(source).get(there, MISSING)
+                    if value is not MISSING and vars(module).get(here, MISSING) is value:
+                        yield there, here
+
+
+def exported(outline: Outline, module: ModuleType) -> dict[str, object]:
+    """Return what a module has now of all others from which it imports `*`."""
+    found: dict[str, object] = {}
+    for written, pairs in outline.imports:
+        source = _resolved(written, module) if ("*", "*") in pairs else None
+        if source is not None:
+            there = vars(source)
+            public = [name for name in there if not name.startswith("_")]
+            names = there.get("__all__", public)
+            found.update({name: there[name] for name in names if name in there})
+    return found
 
 
 def _resolved(written: str, module: ModuleType) -> ModuleType | None:

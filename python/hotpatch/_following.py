@@ -7,15 +7,18 @@ from collections.abc import Callable
 from types import ModuleType
 
 from hotpatch import _native
-from hotpatch._derived import Value, is_same
+from hotpatch._derived import Value, exported, is_same
 from hotpatch._functions import Bodies, defaults_of, functions_in, with_code
-from hotpatch._native import Statement, Step
+from hotpatch._native import Outline, Statement, Step
 from hotpatch._report import Report
 from hotpatch._scope import MISSING, Scope
 
 
 class Followed:
-    """A name that a module has imported from another one, and which is to follow that."""
+    """A name that a module has imported from another one, and which is to follow that.
+
+    If that was with `*`, the name is this, and all that come of it are to follow.
+    """
 
     def __init__(self, name: str, source: ModuleType, source_name: str) -> None:
         self.name = name
@@ -27,18 +30,27 @@ class Following:
     """What follows in one module."""
 
     def __init__(
-        self, module: ModuleType, followed: list[Followed], bodies: Bodies, report: Report
+        self,
+        module: ModuleType,
+        outline: Outline,
+        followed: list[Followed],
+        bodies: Bodies,
+        report: Report,
     ) -> None:
         # The names of the module that may get another value.
         self.rebound: set[str] = set()
         self._module = module
-        self._followed = followed
+        self._outline = outline
+        self._followed = [it for it in followed if it.name != "*"]
+        # What may come of `*`, and what came of it before.
+        self._starred = {it.source_name for it in followed if it.name == "*"}
+        self._before = exported(outline, module) if self._starred else {}
         self._bodies = bodies
         self._report = report
 
     def changing(self, steps: list[Step], scope: Scope) -> set[str]:
         """Return the names that may get another value, as seen from a scope."""
-        changing = {*self.rebound, *(it.name for it in self._followed)}
+        changing = {*self.rebound, *(it.name for it in self._followed), *self._starred}
         for step in steps:
             statement = step.new or step.old
             assert statement is not None
@@ -73,10 +85,22 @@ class Following:
                     actions.append(functools.partial(self._rebind, name, value.now, new, scope))
         if isinstance(scope.owner, ModuleType):
             for it in self._followed:
-                if it.name in new.binds or new.text.endswith("import *"):
+                if it.name in new.binds:
                     now = functools.partial(vars(it.source).get, it.source_name, MISSING)
                     actions.append(functools.partial(self._rebind, it.name, now, new, scope))
+            if self._starred and new.text.endswith("import *"):
+                actions.append(functools.partial(self._import_all, new, scope))
         return actions
+
+    def _import_all(self, new: Statement, scope: Scope) -> None:
+        """Bind what `*` stands for now, unless somebody has bound a name to something else."""
+        after = exported(self._outline, self._module)
+        for name in {**self._before, **after}:
+            before, value = self._before.get(name, MISSING), after.get(name, MISSING)
+            if scope.get(name) is before and value is not before:
+                scope.set(name, value)
+                kind = "deleted" if value is MISSING else "updated"
+                self._report.add(kind, scope.qualname(name), new)
 
     def _rebind(self, name: str, now: Callable[[], object], new: Statement, scope: Scope) -> None:
         """Bind a name that follows from others to what it is now."""

@@ -68,7 +68,7 @@ class Update:
         self._breath = breath
         self._bodies = Bodies(undo)
         self._conforming = Conforming(undo)
-        self._following = Following(module, followed, self._bodies, report)
+        self._following = Following(module, new, followed, self._bodies, report)
         # The code objects of the file, and the first line of each, by that.
         self._codes = sorted(source.codes(), key=lambda code: code.co_firstlineno)
         self._lines = [code.co_firstlineno for code in self._codes]
