@@ -17,6 +17,8 @@ REPORTED, IMPORTED, DERIVED, KNOWN, WRONG = "reported", "imported", "derived", "
 
 
 _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+# What dataclasses make of annotations.
+_OF_FIELDS = (".__dataclass_fields__", ".__doc__")
 _EVALUATED = ("[annotations]", "[defaults]")
 
 
@@ -81,6 +83,9 @@ class Comparison:
         for it, reported in self.left_out:
             if it == module and f"{name}.".startswith(f"{reported}."):
                 return REPORTED
+        is_of_annotations = any(name.endswith(it) for it in _OF_FIELDS) or "annotations" in place
+        if (module, "annotations") in self.left_out and is_of_annotations:
+            return REPORTED
         names = self.statements.get(module, {})
         statement = names.get(name, names.get("*"))
         what = place.partition(" ")[2]
@@ -88,6 +93,9 @@ class Comparison:
             return IMPORTED
         was = before.get(module, {}).get(name)
         if statement is not None and was is not None:
+            # What is in a function may be annotated.
+            if (module, "annotations") in self.left_out and ast.dump(was) == ast.dump(statement):
+                return REPORTED
             is_derived = place in self.derived or ast.dump(was) == ast.dump(statement)
             # Annotations and defaults are evaluated when a definition is executed.
             is_value = not isinstance(statement, _DEFINITIONS) or what in _EVALUATED

@@ -10,10 +10,11 @@ from types import CodeType, ModuleType
 from weakref import ref
 
 from hotpatch import _enums, _generated, _models
+from hotpatch._annotations import is_annotated
 from hotpatch._become import become, let_go, put, remember, slots_of, subclasses
 from hotpatch._blocks import NotAppliedError
 from hotpatch._class_text import ClassText, static_attributes
-from hotpatch._classes import is_annotated, set_bases
+from hotpatch._classes import set_bases
 from hotpatch._functions import functions_in
 from hotpatch._generated import Dataclass
 from hotpatch._local_classes import HAS_LINES

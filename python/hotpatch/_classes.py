@@ -9,16 +9,11 @@ from types import ModuleType, resolve_bases
 from hotpatch._blocks import NotAppliedError
 from hotpatch._native import Statement
 from hotpatch._scope import Names, Scope, execute
-from hotpatch._units import child, node_of
+from hotpatch._units import child
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-
-def is_annotated(statement: Statement) -> bool:
-    """Return whether a statement of a class is an annotation, with or without a value."""
-    return statement.kind == "statement" and isinstance(node_of(statement), ast.AnnAssign)
 
 
 def annotate(new: Statement, scope: Scope, inner: Scope, module: ModuleType) -> None:

@@ -156,9 +156,8 @@ class Scope:
                 if before.get(name, MISSING) is not namespace.get(name, MISSING)
             ]
             self.undo.add(_restore, module, code, others)
-        # This is the function for all annotations of the module (3.14).
-        if namespace.get("__annotate__") is not before.get("__annotate__"):
-            namespace["__annotate__"] = before.get("__annotate__")
+        # This is the function for all annotations of the module, and which of them count (3.14).
+        restore(namespace, [(it, before.get(it, MISSING)) for it in OF_ANNOTATIONS[1:]])
 
     def results(self, code: CodeType, module: ModuleType) -> dict[str, Any]:
         """Execute what was compiled in this place, and return what it would bind."""
@@ -208,3 +207,12 @@ def _restore(module: ModuleType, code: CodeType, before: list[tuple[str, object]
     from hotpatch._removal import restore  # it imports this
 
     restore(module, code, before)
+
+
+def restore(namespace: dict[str, Any], before: list[tuple[str, Any]]) -> None:
+    """Bind names as they were."""
+    for name, value in before:
+        if value is not MISSING:
+            namespace[name] = value
+        else:
+            namespace.pop(name, None)

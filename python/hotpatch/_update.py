@@ -10,7 +10,7 @@ from contextlib import suppress
 from types import CodeType, FunctionType, ModuleType
 from weakref import ref
 
-from hotpatch import _blocks, _holders, _native, _removal, _unknown
+from hotpatch import _annotations, _blocks, _holders, _native, _removal, _unknown
 from hotpatch._become import let_go
 from hotpatch._blocks import NotAppliedError
 from hotpatch._breath import Breath
@@ -99,7 +99,9 @@ class Update:
         else:
             steps = source.outline.steps(new)
             place = Place(source.file, _flags(new, steps, source.file))
-        self._plan(steps, Scope(module, place, undo))
+        scope = Scope(module, place, undo)
+        self._plan(steps, scope)
+        self._plan_annotations(steps, scope)
 
     @property
     def rebound(self) -> set[str]:
@@ -199,6 +201,22 @@ class Update:
                 self._plan_lambdas(old, new, scope)
             elif new.lines != old.lines and new.kind not in _BLOCKS:
                 self._plan_move(old, new)
+
+    def _plan_annotations(self, steps: list[Step], scope: Scope) -> None:
+        """Plan what becomes of the annotations of names of the module."""
+        changed = [step for step in steps if step.fate in ("added", "removed")]
+        for it in (step.new or step.old for step in changed):
+            if it is not None and "annotations" in it.binds and it.contains("__future__"):
+                why = "annotations of what did not change stay what they are"
+                self._report.leave_out("annotations", it, why)
+        gone = {it for step in changed if step.old for it in _annotations.names(step.old)}
+        if gone or any(_annotations.names(step.new) for step in changed if step.new):
+
+            def annotate_module() -> None:
+                code = _annotations.annotate(self.module, self._new, gone, scope)
+                self._made += [code] if code is not None else []
+
+            self._actions.append(annotate_module)
 
     def _live(self, statement: Statement) -> Iterator[CodeType]:
         """Iterate over the code objects that came of a statement."""
