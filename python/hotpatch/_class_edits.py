@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import abc
 import ast
+import functools
 import gc
 from collections.abc import Collection, Iterator
 from types import CodeType, ModuleType
 from weakref import ref
 
-from hotpatch import _enums, _generated, _models
+from hotpatch import _enums, _generated, _holders, _models
 from hotpatch._annotations import is_annotated
 from hotpatch._become import become, let_go, put, remember, slots_of, subclasses
 from hotpatch._blocks import NotAppliedError
@@ -115,6 +116,15 @@ class ClassEdit:
         is_other = self._old.type_params != self._new.type_params
         is_whole = is_other or _models.is_model(self._owner)
         return [step for step in self._inner if _is_single(step, is_whole)]
+
+    def follow_bases(self) -> None:
+        """Let the class inherit from what has taken the place of its bases."""
+        if follow_bases(self._owner, self._undo):
+            return
+        if self._is_touched:
+            self._is_renewed = True
+        else:
+            self._renew()
 
     def begin(self) -> None:
         """Give the class its bases. It comes first."""
@@ -304,6 +314,12 @@ class ClassEdit:
                 fresh = self._after.value(node)(fresh)
             self._scope.set(self._name, fresh)
             self._replace(str(error))
+            if isinstance(fresh, type):
+                _holders.replace(self._owner, fresh, self._undo, [])
+                self._undo.replaced[self._owner] = fresh
+                self._undo.add_last(
+                    functools.partial(let_subclasses_follow, self._owner, self._undo)
+                )
         else:
             gone = ref(fresh)
             del fresh
@@ -373,6 +389,30 @@ def turn_into(
         return _enums.become(held, fresh, undo, kept, bound), []
     become(held, fresh, undo, kept, bound)
     return [], _models.follow(held, fresh, undo)
+
+
+def follow_bases(cls: Any, undo: Undo) -> bool:
+    """Let a class inherit from what has taken the place of its bases, and return whether it does.
+
+    CPython does not allow it if instances are laid out differently.
+    """
+    bases = cls.__bases__
+    now = tuple(undo.replaced.get(it, it) for it in bases)
+    if now != bases:
+        try:
+            cls.__bases__ = now
+        except TypeError:
+            return False
+        undo.add(setattr, cls, "__bases__", bases)
+    return True
+
+
+def let_subclasses_follow(cls: type, undo: Undo) -> None:
+    """Let the classes inherit from what has taken the place of a class that inherited from it."""
+    subclasses: list[type] = type.__subclasses__(cls)
+    for subclass in subclasses:
+        if subclass not in undo.replaced:
+            follow_bases(subclass, undo)
 
 
 def is_only_moved(step: Step) -> bool:

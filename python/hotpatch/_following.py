@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from types import ModuleType
 
@@ -24,6 +25,20 @@ class Followed:
         self.name = name
         self.source = source
         self.source_name = source_name
+
+
+def _may_be_replaced(step: Step) -> bool:
+    """Return whether it may be that a class cannot change, and another takes its place."""
+    if step.fate != "edited" or step.old is None or step.new is None:
+        return False
+    is_laid_out = any(it.contains("slots") for it in (step.old, step.new))
+    return is_laid_out or step.old.header != step.new.header
+
+
+def _bases(statement: Statement) -> list[str]:
+    """Return the words in the first lines of a class."""
+    found = re.search(r"^\s*class\b[^:]*", statement.text, re.MULTILINE)
+    return re.findall(r"\w+", found[0])[1:] if found else []
 
 
 class Following:
@@ -59,6 +74,11 @@ class Following:
                 step.old is not None and step.old.decorators != statement.decorators
             ):
                 changing.update(statement.binds)
+            elif statement.kind == "class":
+                if _may_be_replaced(step) or (
+                    changing and not changing.isdisjoint(_bases(statement))
+                ):
+                    changing.update(statement.binds)
             elif statement.kind == "statement":
                 changing.update(name for name, _, reads in statement.derived if changing & {*reads})
         if isinstance(scope.owner, ModuleType):

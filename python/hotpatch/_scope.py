@@ -37,6 +37,8 @@ class Undo:
         # Functions, each with its arguments: closures would hide what they hold.
         self._steps: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
         self._last: list[Callable[[], object]] = []
+        # Classes that could not change, each with the one that has taken its place.
+        self.replaced: dict[type, type] = {}
 
     def add_last(self, change: Callable[[], object]) -> None:
         """Take note of a change that is to be made after all others."""
@@ -55,6 +57,7 @@ class Undo:
         """Take everything back, also if something cannot be; that is raised then."""
         self._last.clear()
         errors = []
+        self.replaced.clear()
         while self._steps:
             step, arguments = self._steps.pop()
             try:
@@ -76,6 +79,7 @@ class Undo:
 
     def forget(self) -> None:
         """Let everything be as it is."""
+        self.replaced.clear()
         self._steps.clear()
 
 

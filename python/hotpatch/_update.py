@@ -190,7 +190,7 @@ class Update:
             elif new.kind == "class":
                 if changing or not is_only_moved(step):
                     if made_by(old, classes, scope):
-                        self._plan_class(old, new, step.inner, scope)
+                        self._plan_class(step, scope, is_following=bool(changing))
                 elif new.lines != old.lines:
                     self._plan_move(old, new)
                     line = functools.partial(set_line, scope.get(new.name or ""), new, self._undo)
@@ -235,7 +235,10 @@ class Update:
             self._is_placed.add(id(code))
             self._moves.setdefault(lines, []).append(code)
 
-    def _plan_class(self, old: Statement, new: Statement, inner: list[Step], scope: Scope) -> None:
+    def _plan_class(self, step: Step, scope: Scope, *, is_following: bool) -> None:
+        old, new, inner = step.old, step.new, step.inner
+        assert old is not None
+        assert new is not None
         assert new.name is not None
         owner = scope.get(new.name)
         title = scope.qualname(new.name)
@@ -248,6 +251,8 @@ class Update:
             self.classes.append(owner)
         inside = Scope(owner, scope.place.inside(new), self._undo)
         edit = ClassEdit(old, new, inner, scope, inside, self.module, self._report, self._made)
+        if is_following:
+            self._actions.append(edit.follow_bases)
         if edit.is_needed():
             self._actions.append(edit.begin)
         self._plan(edit.steps(), inside)

@@ -35,7 +35,8 @@ def check(m):
     assert count == sum(it.__name__ == "S" for it in object.__subclasses__())
     assert str(inspect.signature(m.K)) == "(y: int = 2, *, x: int, w: int) -> None"
     report = yield
-    assert [it.qualname for it in report.stale] == ["S"]
+    assert [it.qualname for it in report.stale] == ["S", "Derived"]
+    assert (m.Derived.__base__, m.Derived().w) == (m.S, 4)
     assert "; 1 live instances" in report.stale[0].why or "; 2 live" in report.stale[0].why
     assert m.A is old
     assert not dataclasses.is_dataclass(m.A)
