@@ -97,7 +97,7 @@ class Loop:
         before = signal.getsignal(signal.SIGINT)
         try:
             loop.add_signal_handler(signal.SIGINT, is_over.set)
-        except (ValueError, RuntimeError):
+        except (ValueError, RuntimeError, NotImplementedError):
             before = None  # only the main thread has signals
         self._ask()
         while not (self._saved.is_set() or is_over.is_set()):
