@@ -175,9 +175,11 @@ def test_a_training_goes_on_where_it_was(tmp_path: Path) -> None:
     assert {len(its) for its in epochs} == {20}
     # The generator that runs has the old code until it ends, and the next one has the new code.
     assert {len({origin for _, _, origin, _ in its}) for its in epochs} == {1}
-    assert all(origin <= by for _, _, origin, by in steps)
-    assert ascends([by for *_, by in steps])
-    assert {by for *_, by in steps} == {*range(1, EDITS), EDITS + 1}
+    # What a save brings that fails can be seen before it is taken back.
+    seen = [(origin, by) for _, _, origin, by in steps if EDITS not in (origin, by)]
+    assert all(origin <= by for origin, by in seen)
+    assert ascends([by for _, by in seen])
+    assert {by for _, by in seen} == {*range(1, EDITS), EDITS + 1}
 
 
 def test_a_program_that_is_saved_all_the_time_needs_no_more_memory(tmp_path: Path) -> None:
