@@ -117,13 +117,27 @@ def test_a_pause_joins_what_is_saved(folder: Folder, reports: Reports, watching:
         watching.resume()
 
 
-def test_a_pause_and_reload_make_a_safe_point(folder: Folder, watching: Watch) -> None:
+def test_a_pause_and_apply_make_a_safe_point(
+    folder: Folder, reports: Reports, watching: Watch
+) -> None:
     """What was saved is applied in the thread that asks for it, and nowhere else."""
     module = folder.make("watched_safe", "import threading\nX = None\n", is_known=False)
     watching.pause()
+    assert watching.apply() is None
     folder.edit("watched_safe", "import threading\nX = threading.get_ident()\n")
-    assert qualnames(reload()) == ["X"]
+    while (report := watching.apply()) is None:
+        pass
+    assert (qualnames(report), reports.next()) == (["X"], report)
     assert threading.get_ident() == module.X
+    folder.edit("watched_safe", "import threading\nX = (\n")
+    while (report := watching.apply()) is None:
+        pass
+    assert [type(it) for it in report.errors] == [SyntaxError]
+    # It is not tried again until it is saved again.
+    assert watching.apply() is None
+    folder.edit("watched_safe", "import threading\nX = 1\n")
+    assert qualnames(reload()) == ["X"]
+    assert module.X == 1
 
 
 def test_files_can_be_left_out(folder: Folder, reports: Reports) -> None:

@@ -75,6 +75,8 @@ class Watch:
         self._contents: dict[str, bytes] = {}
         # Those of them that modules may not show yet.
         self._pending: set[str] = set()
+        # Whether one was added since they were last tried.
+        self._is_new = False
         self._is_closed = False
         self._watcher = _native.Watcher(poll=poll)
         # From here on what is imported is noted; and now for what was before.
@@ -119,6 +121,14 @@ class Watch:
             self._pauses -= 1
         self._reload()
 
+    def apply(self) -> Reload | None:
+        """Reload what was saved, here and now, also in a pause. Returns None if that is nothing.
+
+        `on_reload` is called too. After a reload that failed, `errors` of the result says why, and
+        there is nothing to do until the next save.
+        """
+        return self._reload(is_asked=True)
+
     def __enter__(self) -> Watch:
         return self
 
@@ -159,6 +169,7 @@ class Watch:
         # Whether there was an edit before is seen when it is reloaded.
         if not look(module, content):
             self._pending.add(path)
+            self._is_new = True
         self._add(path, content)
 
     def _stop(self) -> None:
@@ -179,6 +190,7 @@ class Watch:
             with self._lock:
                 self._contents.update(batch)
                 self._pending.update(file for file, _ in batch)
+                self._is_new |= bool(batch)
             try:
                 notice = watcher.notice
                 if notice is not None and notice != said:
@@ -189,17 +201,18 @@ class Watch:
                 _complain(error, "Exception ignored in", self)
             batch = watcher.wait(None)
 
-    def _reload(self) -> None:
+    def _reload(self, *, is_asked: bool = False) -> Reload | None:
         with self._lock:
-            if self._pauses or self._is_closed:
-                return
+            if (self._pauses and not is_asked) or self._is_closed or not self._is_new:
+                return None
+            self._is_new = False
             modules = [
                 module
                 for module in self._tracked.modules()
                 if os.path.abspath(module.__file__ or "") in self._pending
             ]
             if not modules:
-                return
+                return None
             try:
                 report = apply(modules, {file: self._contents[file] for file in self._pending})
             except ReloadError as error:
@@ -209,6 +222,8 @@ class Watch:
         # While the program ends it may have lost its modules, which is nobody's concern.
         if (report.files or report.errors) and not self._is_closed:
             self._tell(report)
+            return report
+        return None
 
     def _tell(self, report: Reload) -> None:
         try:
