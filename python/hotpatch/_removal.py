@@ -8,8 +8,13 @@ from types import CodeType, ModuleType
 
 from hotpatch._functions import code_of, functions_in, functions_of
 from hotpatch._native import Statement
+from hotpatch._report import Report
 from hotpatch._scope import MISSING, Scope, Undo
 from hotpatch._units import Place, codes_in
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def is_written(name: str, scope: Scope, codes: list[CodeType]) -> bool:
@@ -68,3 +73,16 @@ def is_bound_by(
         if isinstance(node, ast.Import):
             return isinstance(value, ModuleType)
     return True
+
+
+def leave_part(
+    old: Statement, codes: list[CodeType], name: str, scope: Scope, report: Report
+) -> None:
+    """Let a property go on without a function that is gone, such as its setter."""
+    before, known = scope.get(name), {id(code) for code in codes}
+    if isinstance(before, property):
+        parts: list[Any] = [before.fget, before.fset, before.fdel]
+        left = [None if it is None or id(code_of(it)) in known else it for it in parts]
+        if left != parts:
+            report.add("deleted", scope.qualname(name), old)
+            scope.bind(name, property(left[0], left[1], left[2], before.__doc__))

@@ -1,6 +1,7 @@
 """Compiles single statements of a file as they stand there, and compares code objects."""
 
 from __future__ import annotations
+import __future__
 
 import ast
 from collections import defaultdict
@@ -8,11 +9,16 @@ from collections.abc import Iterator
 from types import CodeType
 
 from hotpatch import _native
-from hotpatch._native import Statement
+from hotpatch._native import Outline, Statement, Step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+_FUTURE_FLAGS: int = sum(
+    getattr(__future__, name).compiler_flag for name in __future__.all_feature_names
+)
 
 
 class Place:
@@ -198,3 +204,23 @@ def matched(old: CodeType, new: CodeType) -> Iterator[tuple[CodeType, CodeType]]
                     before.remove(code)
                     after.remove(partner)
             left.extend(zip(before, after, strict=False))
+
+
+def future_flags(outline: Outline, steps: list[Step], file: str) -> int:
+    """Return the flags that the first statements of a file set for all of it.
+
+    Raises `SyntaxError` if others do so.
+    """
+    flags, is_start = 0, True
+    if all(module != "__future__" for module, _ in outline.imports):
+        return 0
+    for new in (it.new for it in steps if it.new is not None):
+        is_simple = new.kind == "statement" and new.contains("__future__")
+        if is_simple and new.text.startswith("from __future__"):
+            flags |= Place(file).compile(new).co_flags & _FUTURE_FLAGS
+            if not is_start:
+                why = "from __future__ imports must occur at the beginning of the file"
+                raise SyntaxError(why, (file, new.lines[0], 1, new.text))
+        else:
+            is_start = is_start and new.is_doc
+    return flags

@@ -1,7 +1,6 @@
 """Plans what an edit of a source file changes in a module that runs, and does it."""
 
 from __future__ import annotations
-import __future__
 
 import functools
 from bisect import bisect_left, bisect_right
@@ -35,15 +34,12 @@ from hotpatch._rebinding import Later, by_name, corrected, made_by
 from hotpatch._report import Report
 from hotpatch._scope import MISSING, Scope, Undo
 from hotpatch._sources import Source
-from hotpatch._units import Place, child, codes_in, matched
+from hotpatch._units import Place, child, codes_in, future_flags, matched
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_FUTURE_FLAGS: int = sum(
-    getattr(__future__, name).compiler_flag for name in __future__.all_feature_names
-)
 _BLOCKS = frozenset({"if", "try", "with", "for", "while", "match"})
 
 
@@ -93,12 +89,12 @@ class Update:
         self._actions: list[Callable[[], None]] = []
         if source.outline is None:
             all_of_them = new.steps(new)
-            place = Place(source.file, _flags(new, all_of_them, source.file))
+            place = Place(source.file, future_flags(new, all_of_them, source.file))
             steps = _unknown.steps(module, all_of_them, self._codes, place)
             report.add_unknown(module.__name__)
         else:
             steps = source.outline.steps(new)
-            place = Place(source.file, _flags(new, steps, source.file))
+            place = Place(source.file, future_flags(new, steps, source.file))
         scope = Scope(module, place, undo)
         self._plan(steps, scope)
         self._plan_annotations(steps, scope)
@@ -277,11 +273,8 @@ class Update:
     def _plan_function(self, fate: str, old: Statement, new: Statement, scope: Scope) -> None:
         assert old.name is not None
         assert new.name is not None
-        lives = [
-            it
-            for it in self._live(old)
-            if (it.co_name, it.co_firstlineno) == (old.name, old.lines[0])
-        ]
+        place = old.name, old.lines[0]
+        lives = [it for it in self._live(old) if (it.co_name, it.co_firstlineno) == place]
         tree = scope.place.compile(new)
         code = child(scope.place.body(tree), new.name)
         self._made.append(code)
@@ -310,9 +303,8 @@ class Update:
         for name in changed_classes(old, new, scope):
             why = "such classes that were made before get its new methods, and nothing else"
             self._report.leave_out(f"{scope.qualname(new.name)}.<locals>.{name}", new, why)
-        self._report.add(
-            "renamed" if fate == "renamed" else "updated", scope.qualname(new.name), new
-        )
+        kind = "renamed" if fate == "renamed" else "updated"
+        self._report.add(kind, scope.qualname(new.name), new)
         cache = scope.get(old.name)
         if fate == "renamed":
             self._actions.append(lambda: self._rename(*names, scope))
@@ -403,19 +395,11 @@ class Update:
 
         for name in old.binds:
             if name in bound:
-                self._actions.append(functools.partial(self._leave_part, old, codes, name, scope))
+                self._actions.append(
+                    functools.partial(_removal.leave_part, old, codes, name, scope, self._report)
+                )
             if name not in bound and not _removal.is_written(name, scope, self._codes):
                 self._actions.append(lambda name=name: remove(name))  # type: ignore[misc]
-
-    def _leave_part(self, old: Statement, codes: list[CodeType], name: str, scope: Scope) -> None:
-        """Let a property go on without a function that is gone, such as its setter."""
-        before, known = scope.get(name), {id(code) for code in codes}
-        if isinstance(before, property):
-            parts: list[Any] = [before.fget, before.fset, before.fdel]
-            left = [None if it is None or id(code_of(it)) in known else it for it in parts]
-            if left != parts:
-                self._report.add("deleted", scope.qualname(name), old)
-                scope.bind(name, property(left[0], left[1], left[2], before.__doc__))
 
     def _with_code(
         self,
@@ -512,23 +496,3 @@ class Update:
         function = scope.results(tree, self.module)[scope.key(new.name)]
         assert isinstance(function, FunctionType)
         return function
-
-
-def _flags(outline: Outline, steps: list[Step], file: str) -> int:
-    """Return the flags that the first statements of a file set for all of it.
-
-    Raises `SyntaxError` if others do so.
-    """
-    flags, is_start = 0, True
-    if all(module != "__future__" for module, _ in outline.imports):
-        return 0
-    for new in (it.new for it in steps if it.new is not None):
-        is_simple = new.kind == "statement" and new.contains("__future__")
-        if is_simple and new.text.startswith("from __future__"):
-            flags |= Place(file).compile(new).co_flags & _FUTURE_FLAGS
-            if not is_start:
-                why = "from __future__ imports must occur at the beginning of the file"
-                raise SyntaxError(why, (file, new.lines[0], 1, new.text))
-        else:
-            is_start = is_start and new.is_doc
-    return flags

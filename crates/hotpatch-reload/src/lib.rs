@@ -20,12 +20,14 @@
 mod binding;
 mod diff;
 mod error;
+mod extent;
 mod outline;
 mod reading;
 mod watch;
 
 pub use diff::{Fate, Placed, Step, steps};
 pub use error::Error;
-pub use outline::{Block, Class, Digest, Extent, Function, Keyword, Kind, Outline, Statement};
+pub use extent::Extent;
+pub use outline::{Block, Class, Digest, Function, Keyword, Kind, Outline, Statement};
 pub use reading::{Derived, Import};
 pub use watch::{Change, Waited, Watcher};

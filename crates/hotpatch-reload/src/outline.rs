@@ -18,6 +18,7 @@ use ruff_text_size::{Ranged, TextRange, TextSize};
 
 use crate::binding::{bound_by, imported_by, with_attributes};
 use crate::error::Error;
+use crate::extent::Extent;
 use crate::reading::{self, Derived, Import};
 
 /// How much of the stack an expression in another takes per byte of text at most, and how much there is. What is
@@ -69,15 +70,6 @@ pub struct Statement {
     pub meaning: Digest,
     /// Of how it is written: of its text, and where in its line that begins.
     pub form: Digest,
-}
-
-/// Where in a text a statement is.
-#[derive(Clone, Debug)]
-pub struct Extent {
-    /// Which bytes of the text it takes.
-    pub range: Range<usize>,
-    /// Where the decorators of a definition end, if it has some.
-    pub decorators_end: Option<usize>,
 }
 
 /// What kind of statement something is.
@@ -221,32 +213,6 @@ impl Outline {
     #[must_use]
     pub fn imports_in(&self, extent: &Extent) -> Vec<&str> {
         with_attributes(&self.imported, &self.text[extent.range.clone()])
-    }
-
-    /// The text of a definition as [`Self::lines_of`] gives it, with empty lines in the place of decorators.
-    #[must_use]
-    pub fn undecorated(&self, extent: &Extent) -> String {
-        let text = self.lines_of(extent);
-        let has_none =
-            |line: &str| line.trim_start().starts_with(['@', '#']) || line.trim().is_empty();
-        let Some(end) = extent.decorators_end.map(|end| end - extent.range.start) else {
-            return text;
-        };
-        // Before the first of them there is nothing but the indentation.
-        let end = end + text.len() - extent.range.len();
-        let rest = text[end..].split_inclusive('\n').skip(1).skip_while(|line| has_none(line));
-        let rest: String = rest.collect();
-        let above = text.matches('\n').count() - rest.matches('\n').count();
-        "\n".repeat(above) + &rest
-    }
-
-    /// The text of a statement as it stands in its lines: spaces stand for other statements in the first.
-    #[must_use]
-    pub fn lines_of(&self, extent: &Extent) -> String {
-        let (before, after) = self.text.split_at(extent.range.start);
-        let first = before.rfind(['\n', '\r']).map_or(0, |end| end + 1);
-        let spaces = before[first..].chars().map(|it| if it == '\t' { it } else { ' ' });
-        spaces.chain(after[..extent.range.len()].chars()).collect()
     }
 }
 
@@ -480,16 +446,6 @@ mod tests {
         assert_eq!(lines, [(2, 4), (6, 6), (6, 7)]);
         assert_eq!(outline.lines_of(&outline.statements[0].extent), "@d\ndef f():\n    pass");
         assert_eq!(outline.lines_of(&outline.statements[2].extent), "       y = (\n    2)");
-    }
-
-    #[test]
-    fn decorators_can_be_left_out() {
-        let text = "class A:\n    @d(\n    )  # def\n\n    # def\n    @e\n    async def f(self):\n        @g\n        def h(): 1\n";
-        let outline = Outline::of(text).unwrap();
-        let Kind::Class(class) = &outline.statements[0].kind else { unreachable!() };
-        let expected = "\n\n\n\n\n    async def f(self):\n        @g\n        def h(): 1";
-        assert_eq!(outline.undecorated(&class.body[0].extent), expected);
-        assert_eq!(outline.undecorated(&outline.statements[0].extent), text.trim_end());
     }
 
     #[test]
