@@ -1,10 +1,16 @@
 """`hotpatch.reload` of several modules at once, and of what they take from each other."""
 
+import builtins
 import inspect
+import os
+import signal
 import sys
 import threading
+import time
 import traceback
+import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hotpatch import ReloadError, reload
@@ -228,3 +234,96 @@ def test_a_module_that_a_decorator_of_another_was_looked_at_in(folder: Folder) -
         "reloaded_one",
         "from functools import singledispatch\n@singledispatch\ndef f(x): return 1\n",
     )
+
+
+def test_signals_wait_until_all_is_done_or_taken_back(folder: Folder) -> None:
+    """But not those that come while statements run, which may never end."""
+
+    def text(number: int) -> str:
+        lines = (f"def f{it}(a={number}): return a\nX{it} = {number}\n" for it in range(20))
+        return "".join(lines)
+
+    def state() -> set[int]:
+        names = vars(module)
+        return {it() if callable(it) else it for key, it in names.items() if key[:1] in ("f", "X")}
+
+    module = folder.make("reloaded_interrupted", text(0))
+    came, before = 0, signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for number in range(1, 60):
+            folder.edit("reloaded_interrupted", text(number))
+            try:
+                signal.setitimer(signal.ITIMER_REAL, number / 2000)
+                try:
+                    reload(module)
+                finally:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+            except KeyboardInterrupt:
+                came += 1
+            assert len(state()) == 1
+            reload(module)
+            assert state() == {number}
+        folder.edit("reloaded_interrupted", f"{text(0)}\nwhile True: pass\n")
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(KeyboardInterrupt):
+            reload(module)
+        assert state() == {number}
+        assert signal.getsignal(signal.SIGALRM) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert came > 0
+
+
+def test_a_process_that_is_forked_while_another_thread_reloads_can_reload(folder: Folder) -> None:
+    module = folder.make("reloaded_slowly", "X = 1\n")
+    other = folder.make("reloaded_in_a_child", "X = 1\n")
+    folder.edit("reloaded_in_a_child", "X = 2\n")
+    folder.edit(
+        "reloaded_slowly",
+        "import threading\nBEGUN, GO = threading.Event(), threading.Event()\n"
+        "BEGUN.set()\nGO.wait(30)\nX = 2\n",
+    )
+    thread = threading.Thread(target=reload, args=(module,))
+    thread.start()
+    while not getattr(module, "BEGUN", None) or not module.BEGUN.is_set():
+        time.sleep(0.001)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if not child:
+        signal.alarm(20)
+        reload(other)
+        os._exit(other.X)
+    _, status = os.waitpid(child, 0)
+    module.GO.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(status) == 2
+    assert (module.X, other.X) == (2, 1)
+
+
+def test_a_module_that_another_thread_imports_is_waited_for(folder: Folder) -> None:
+    text = "import builtins\nbuiltins.begun.set()\nbuiltins.go.wait(30)\ndef f(): return {}\n"
+    builtins_: Any = builtins
+    builtins_.begun, builtins_.go = threading.Event(), threading.Event()
+    arguments = "reloaded_too_early", text.format(1)
+    thread = threading.Thread(target=folder.make, args=arguments, kwargs={"is_known": False})
+    thread.start()
+    try:
+        builtins_.begun.wait(30)
+        folder.edit("reloaded_too_early", text.format(2))
+        threading.Timer(0.1, builtins_.go.set).start()
+        module = sys.modules["reloaded_too_early"]
+        reload(module)
+    finally:
+        builtins_.go.set()
+        thread.join()
+        del builtins_.begun, builtins_.go
+    assert module.f() == 2
+
+
+def test_an_exit_in_a_statement_is_an_error_like_any_other(folder: Folder) -> None:
+    module = folder.make("reloaded_exit", "X = 1\n")
+    folder.edit("reloaded_exit", "X = 2\nraise SystemExit(3)\n")
+    with pytest.raises(ReloadError, match="SystemExit: 3"):
+        reload(module)
+    assert module.X == 1

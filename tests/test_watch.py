@@ -5,6 +5,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,44 @@ def test_a_module_that_is_imported_again_is_what_it_is_now(
     importlib.reload(module)
     folder.edit("watched_again", "X = 2\nY = 2\n")
     assert qualnames(reports.next()) == ["Y"]
+
+
+def test_an_exit_ends_no_watch(folder: Folder) -> None:
+    """In what is executed anew, or in what is called then."""
+    module = folder.make("watched_exit", "X = 1\n", is_known=False)
+    reports, errors = Reports(), list[BaseException | None]()
+
+    def told(report: Reload) -> None:
+        reports.put(report)
+        if not report.errors:
+            raise SystemExit(4)
+
+    with watch(folder.path, on_reload=told), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "unraisablehook", lambda it: errors.append(it.exc_value))
+        folder.edit("watched_exit", "X = 2\nraise SystemExit(3)\n")
+        assert isinstance(reports.next().errors[0], SystemExit)
+        folder.edit("watched_exit", "X = 3\n")
+        reports.next()
+        folder.edit("watched_exit", "X = 4\n")
+        reports.next()
+    assert module.X == 4
+    assert {type(it) for it in errors} == {SystemExit}
+
+
+@pytest.mark.usefixtures("watching")
+def test_a_save_while_a_module_is_imported_counts_afterwards(
+    folder: Folder, reports: Reports
+) -> None:
+    text = "import time\nX = {0}\ntime.sleep(0.5)\ndef f(): return {0}\n"
+    arguments = "watched_early", text.format(1)
+    thread = threading.Thread(target=folder.make, args=arguments, kwargs={"is_known": False})
+    thread.start()
+    while not hasattr(sys.modules.get("watched_early"), "X"):
+        time.sleep(0.001)
+    folder.edit("watched_early", text.format(2))
+    assert "f" in qualnames(reports.next())
+    thread.join()
+    assert sys.modules["watched_early"].f() == 2
 
 
 def test_an_edit_before_watching_is_seen(folder: Folder, reports: Reports) -> None:
@@ -319,6 +358,26 @@ except hotpatch.ReloadError as error:
 )
 def test_a_watch_that_is_open_at_the_end_does_no_harm(ends: str, tmp_path: Path) -> None:
     assert run(f"{START}hotpatch.watch()\n{ends}\n", tmp_path).strip() == ""
+
+
+def test_an_exception_in_what_is_called_is_written_and_ends_nothing(tmp_path: Path) -> None:
+    (tmp_path / "helper.py").write_text("X = 1\n")
+    text = f"""{START}
+import helper
+def fail(report):
+    reports.put(report)
+    raise LookupError("told")
+sys.stderr = sys.stdout
+with hotpatch.watch(on_reload=fail):
+    for number in (2, 3):
+        with open(helper.__file__, "w") as file:
+            file.write(f"X = {{number}}\\n")
+        while helper.X != number:
+            reports.get(timeout=30)
+"""
+    written = run(text, tmp_path)
+    assert written.startswith("Exception ignored in on_reload: <function fail at 0x")
+    assert written.count("LookupError: told\n") >= 2
 
 
 def test_a_process_that_forks_goes_on_and_so_does_the_child(tmp_path: Path) -> None:

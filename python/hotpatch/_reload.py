@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import importlib
 import os
 import sys
 import time
@@ -10,9 +11,14 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from hotpatch._report import Reload
-from hotpatch._sources import encode, file_of, show
+from hotpatch._signals import waiting
+from hotpatch._sources import encode, file_of, is_imported_now, show
 from hotpatch._tracked import watched
 from hotpatch._transaction import Transaction
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 # One update at a time, and none in another.
 _lock = _thread.allocate_lock()
@@ -57,9 +63,11 @@ def apply(modules: list[ModuleType], contents: dict[str, bytes]) -> Reload:
     global _owner
     if _owner == _thread.get_ident():
         raise RuntimeError("a module that is being reloaded cannot reload; call it later")
-    with _lock:
-        _owner = _thread.get_ident()
+    for module in modules:
+        _wait_for_import(module)
+    with _lock, waiting(sys._getframe()):
         try:
+            _owner = _thread.get_ident()
             return _apply(modules, contents)
         finally:
             _owner = None
@@ -81,12 +89,30 @@ def _apply(modules: list[ModuleType], contents: dict[str, bytes]) -> Reload:
     result = Reload()
     try:
         Transaction(result, contents).apply(modules)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         result.errors.append(error)
         raise ReloadError(result) from error
     finally:
         result.duration = time.perf_counter() - start
     return result
+
+
+def _wait_for_import(module: ModuleType) -> None:
+    """Wait while a module is imported in another thread, which would undo what is done now."""
+    if is_imported_now(module):
+        bootstrap: Any = importlib._bootstrap
+        # As an import of it does, which takes care that threads do not wait for each other.
+        bootstrap._lock_unlock_module(module.__name__)
+
+
+def _make_new_lock() -> None:
+    """Let a process that was forked reload, whatever another thread was doing then."""
+    global _lock, _owner
+    if _owner != _thread.get_ident():
+        _lock, _owner = _thread.allocate_lock(), None
+
+
+os.register_at_fork(after_in_child=_make_new_lock)
 
 
 def _modules(given: ModuleType | str | os.PathLike[str]) -> Iterator[ModuleType]:

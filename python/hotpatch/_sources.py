@@ -121,6 +121,11 @@ def is_made_of(module: ModuleType, content: bytes) -> bool:
     return _seen.get(file_of(module)) == (content, True)
 
 
+def is_imported_now(module: ModuleType) -> bool:
+    """Return whether a module is being executed by an import."""
+    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
+
+
 def look(module: ModuleType, content: bytes) -> bool:
     """Remember what is in the file of a module now, if nobody knows yet what it was made of.
 

@@ -6,6 +6,7 @@ import atexit
 import os
 import sys
 import threading
+import traceback
 import warnings
 from collections.abc import Callable, Iterable
 from types import ModuleType, SimpleNamespace, TracebackType
@@ -14,11 +15,13 @@ from hotpatch import _forks, _imports, _native
 from hotpatch._console import Console
 from hotpatch._reload import ReloadError, apply
 from hotpatch._report import Reload
-from hotpatch._sources import content_of, look
+from hotpatch._sources import content_of, is_imported_now, look
 from hotpatch._tracked import Tracked, watched
 
 # For as long as a statement that is executed anew may take when the program ends.
 _PATIENCE = 5.0  # seconds
+# When it is seen whether an import is over.
+_SOON = 0.02  # seconds
 
 
 def watch(
@@ -78,6 +81,7 @@ class Watch:
         # Whether one was added since they were last tried.
         self._is_new = False
         self._is_closed = False
+        self._is_too_early = False
         self._watcher = _native.Watcher(poll=poll)
         # From here on what is imported is noted; and now for what was before.
         self._end_of_notes = _imports.listen(tracked.wants, self._add)
@@ -197,9 +201,9 @@ class Watch:
                     said = notice
                     self._on_notice(notice)
                 self._reload()
-            except Exception as error:  # the next save may do better
+            except BaseException as error:  # the next save may do better
                 _complain(error, "Exception ignored in", self)
-            batch = watcher.wait(None)
+            batch = watcher.wait(_SOON if self._is_too_early else None)
 
     def _reload(self, *, is_asked: bool = False) -> Reload | None:
         with self._lock:
@@ -211,12 +215,17 @@ class Watch:
                 for module in self._tracked.modules()
                 if os.path.abspath(module.__file__ or "") in self._pending
             ]
-            if not modules:
+            # What is imported now would be what it was again in the end.
+            self._is_too_early = any(map(is_imported_now, modules))
+            if not modules or self._is_too_early:
+                self._is_new = self._is_too_early
                 return None
             try:
                 report = apply(modules, {file: self._contents[file] for file in self._pending})
             except ReloadError as error:
                 report = error.report
+            except ValueError:
+                return  # the program ends, and its main module has lost its `__file__`
             else:
                 self._pending.clear()
         # While the program ends it may have lost its modules, which is nobody's concern.
@@ -228,7 +237,7 @@ class Watch:
     def _tell(self, report: Reload) -> None:
         try:
             self._on_reload(report)
-        except Exception as error:
+        except BaseException as error:
             _complain(error, "Exception ignored in on_reload", self._on_reload)
 
 
@@ -263,8 +272,14 @@ def _folder_of_main() -> str:
     return os.getcwd()
 
 
-def _complain(error: Exception, message: str, source: object) -> None:
+def _complain(error: BaseException, message: str, source: object) -> None:
     """Say that an exception cannot be raised anywhere."""
+    if sys.unraisablehook is sys.__unraisablehook__:
+        # It takes only what nobody but the interpreter can make.
+        lines = traceback.format_exception(type(error), error, error.__traceback__)
+        if sys.stderr is not None:
+            print(f"{message}: {source!r}\n{''.join(lines)}", end="", file=sys.stderr, flush=True)
+        return
     details = SimpleNamespace(
         exc_type=type(error),
         exc_value=error,
