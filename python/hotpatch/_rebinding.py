@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 from hotpatch._functions import code_of, functions_in
 from hotpatch._native import Statement, Step
+from hotpatch._removal import is_bound_by
 from hotpatch._scope import MISSING, Scope
 
 TYPE_CHECKING = False
@@ -47,7 +48,8 @@ def corrected(
                 taken.append(gone.pop(name))
                 yield _made("edited", taken[-1], new)
                 continue
-            if not new.blocks and _was_never_executed(old, steps, scope):
+            is_elsewhere = [it[1:] for it in old.blocks] != [it[1:] for it in new.blocks]
+            if is_elsewhere and _was_never_executed(old, steps, scope):
                 yield _made("added", None, new)
                 continue
         if old not in taken:
@@ -66,8 +68,13 @@ def _was_never_executed(old: Statement, steps: list[Step], scope: Scope) -> bool
         if it.blocks[0][:2] == old.blocks[0][:2]
         for name in it.binds
     }
-    is_other = old.kind == "statement" and others.issuperset(old.binds)
-    return is_other or all(scope.get(name) is MISSING for name in old.binds)
+    values = [scope.get(name) for name in old.binds]
+    if old.kind == "statement" and all(it is not MISSING for it in values):
+        return others.issuperset(old.binds) or not all(
+            is_bound_by(old, value, [], scope, name)
+            for name, value in zip(old.binds, values, strict=True)
+        )
+    return all(value is MISSING for value in values)
 
 
 def by_name(steps: list[Step]) -> dict[str | None, list[Statement]]:

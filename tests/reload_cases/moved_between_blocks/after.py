@@ -1,0 +1,5 @@
+X = 1
+try:
+    B = 2
+except ImportError:
+    pass
