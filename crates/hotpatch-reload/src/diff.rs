@@ -8,7 +8,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
-use crate::outline::{Block, Digest, Function, Keyword, Kind, Outline, Statement, digest};
+use crate::digest::{Digest, digest};
+use crate::outline::{Block, Function, Keyword, Kind, Outline, Statement};
 
 /// What became of a statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

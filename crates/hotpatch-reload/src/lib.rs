@@ -19,15 +19,18 @@
 
 mod binding;
 mod diff;
+mod digest;
 mod error;
 mod extent;
 mod outline;
 mod reading;
+mod stack;
 mod watch;
 
 pub use diff::{Fate, Placed, Step, steps};
+pub use digest::Digest;
 pub use error::Error;
 pub use extent::Extent;
-pub use outline::{Block, Class, Digest, Function, Keyword, Kind, Outline, Statement};
+pub use outline::{Block, Class, Function, Keyword, Kind, Outline, Statement};
 pub use reading::{Derived, Import};
 pub use watch::{Change, Waited, Watcher};

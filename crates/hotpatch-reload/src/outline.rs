@@ -4,10 +4,7 @@
 //! digests, so that an outline is small enough to be kept, and its text need not be parsed again.
 
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
-use std::panic::resume_unwind;
-use std::thread;
 
 use ruff_python_ast::comparable::{
     ComparableExpr, ComparablePattern, ComparableStmt, ComparableTypeParams, ComparableWithItem,
@@ -17,27 +14,11 @@ use ruff_source_file::LineIndex;
 use ruff_text_size::{Ranged, TextRange, TextSize};
 
 use crate::binding::{bound_by, imported_by, with_attributes};
+use crate::digest::{Digest, digest};
 use crate::error::Error;
 use crate::extent::Extent;
 use crate::reading::{self, Derived, Import};
-
-/// How much of the stack an expression in another takes per byte of text at most, and how much there is. What is
-/// not used costs nothing.
-const STACK_PER_BYTE: usize = 4096;
-const LEAST_STACK: usize = 1 << 20;
-const MOST_STACK: usize = 1 << 30;
-
-/// Stands for a syntax tree or a text: equal ones have equal digests, others practically never.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Digest(u64);
-
-impl Digest {
-    /// As a number.
-    #[must_use]
-    pub fn number(self) -> u64 {
-        self.0
-    }
-}
+use crate::stack::on_a_large_stack;
 
 /// The statements of a source text.
 #[derive(Clone, Debug)]
@@ -167,15 +148,7 @@ impl Outline {
     ///
     /// If it is not Python. CPython may still refuse what this takes.
     pub fn of(text: &str) -> Result<Self, Error> {
-        // One expression in another takes a part of the stack, and CPython allows thousands.
-        let size = (text.len() * STACK_PER_BYTE).clamp(LEAST_STACK, MOST_STACK);
-        thread::scope(|scope| {
-            let builder = thread::Builder::new().stack_size(size);
-            match builder.spawn_scoped(scope, || Self::read(text)) {
-                Ok(reading) => reading.join().unwrap_or_else(|panic| resume_unwind(panic)),
-                Err(_) => Self::read(text), // there is no memory for so large a stack
-            }
-        })
+        on_a_large_stack(text.len(), || Self::read(text))
     }
 
     fn read(text: &str) -> Result<Self, Error> {
@@ -402,12 +375,6 @@ fn meanings(statements: &[Statement]) -> Vec<Digest> {
     statements.iter().map(|statement| statement.meaning).collect()
 }
 
-pub(crate) fn digest(value: &impl Hash) -> Digest {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    Digest(hasher.finish())
-}
-
 /// Where the last character of a range is.
 fn last(range: TextRange) -> TextSize {
     let one = TextSize::from(u32::from(!range.is_empty()));
@@ -470,9 +437,9 @@ mod tests {
     #[test]
     fn expressions_can_be_deep() {
         for text in [
-            "1 + ".repeat(50_000) + "1",
-            "-".repeat(50_000) + "1",
-            "f".to_owned() + &"()".repeat(50_000),
+            "1 + ".repeat(10_000) + "1",
+            "-".repeat(10_000) + "1",
+            "f".to_owned() + &"()".repeat(10_000),
         ] {
             Outline::of(&text).unwrap();
         }

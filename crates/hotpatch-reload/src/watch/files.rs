@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use notify::ErrorKind;
 
-use crate::outline::{Digest, digest};
+use crate::digest::{Digest, digest};
 
 use super::inbox::{Events, Inbox};
 use super::places::{Directories, steps};
