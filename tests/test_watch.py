@@ -421,3 +421,22 @@ with hotpatch.watch():
     fork()
 """
     assert run(text, tmp_path).split() == ["0", "1", "0"]
+
+
+def test_an_import_that_never_ends_is_not_waited_for(tmp_path: Path) -> None:
+    """As that of a module that runs a server."""
+    (tmp_path / "server.py").write_text(
+        "import time\nX = 1\nwhile X == 1:\n    time.sleep(0.01)\nprint(X)\n"
+    )
+    text = f"""{START}
+def save():
+    with open(sys.modules["server"].__file__) as file:
+        text = file.read()
+    with open(sys.modules["server"].__file__, "w") as file:
+        file.write(text.replace("X = 1", "X = 2", 1))
+
+hotpatch.watch(on_reload=reports.put)
+threading.Timer(0.5, save).start()
+import server
+"""
+    assert run(text, tmp_path) == "2\n"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import _thread
-import importlib
 import os
 import sys
 import time
 from collections.abc import Iterator
-from types import ModuleType
+from types import FrameType, ModuleType
+from weakref import WeakSet
 
 from hotpatch._report import Reload
 from hotpatch._signals import waiting
@@ -18,8 +18,11 @@ from hotpatch._transaction import Transaction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    pass
 
+# For as long as an import is waited for, and modules whose import took longer.
+_PATIENCE = 2.0  # seconds
+_endless: WeakSet[ModuleType] = WeakSet()
 # One update at a time, and none in another.
 _lock = _thread.allocate_lock()
 _owner: int | None = None
@@ -98,11 +101,20 @@ def _apply(modules: list[ModuleType], contents: dict[str, bytes]) -> Reload:
 
 
 def _wait_for_import(module: ModuleType) -> None:
-    """Wait while a module is imported in another thread, which would undo what is done now."""
-    if is_imported_now(module):
-        bootstrap: Any = importlib._bootstrap
-        # As an import of it does, which takes care that threads do not wait for each other.
-        bootstrap._lock_unlock_module(module.__name__)
+    """Wait while a module is imported in another thread, which would undo what is done now.
+
+    Some imports never end, such as that of a module that runs a server.
+    """
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        if frame.f_globals is vars(module):
+            return  # it is this thread
+        frame = frame.f_back
+    deadline = time.monotonic() + _PATIENCE
+    while module not in _endless and is_imported_now(module):
+        if time.monotonic() > deadline:
+            _endless.add(module)
+        time.sleep(0.005)
 
 
 def _make_new_lock() -> None:

@@ -15,13 +15,11 @@ from hotpatch import _forks, _imports, _native
 from hotpatch._console import Console
 from hotpatch._reload import ReloadError, apply
 from hotpatch._report import Reload
-from hotpatch._sources import content_of, is_imported_now, look
+from hotpatch._sources import content_of, look
 from hotpatch._tracked import Tracked, watched
 
 # For as long as a statement that is executed anew may take when the program ends.
 _PATIENCE = 5.0  # seconds
-# When it is seen whether an import is over.
-_SOON = 0.02  # seconds
 
 
 def watch(
@@ -81,7 +79,6 @@ class Watch:
         # Whether one was added since they were last tried.
         self._is_new = False
         self._is_closed = False
-        self._is_too_early = False
         self._watcher = _native.Watcher(poll=poll)
         # From here on what is imported is noted; and now for what was before.
         self._end_of_notes = _imports.listen(tracked.wants, self._add)
@@ -203,7 +200,7 @@ class Watch:
                 self._reload()
             except BaseException as error:  # the next save may do better
                 _complain(error, "Exception ignored in", self)
-            batch = watcher.wait(_SOON if self._is_too_early else None)
+            batch = watcher.wait(None)
 
     def _reload(self, *, is_asked: bool = False) -> Reload | None:
         with self._lock:
@@ -215,17 +212,14 @@ class Watch:
                 for module in self._tracked.modules()
                 if os.path.abspath(module.__file__ or "") in self._pending
             ]
-            # What is imported now would be what it was again in the end.
-            self._is_too_early = any(map(is_imported_now, modules))
-            if not modules or self._is_too_early:
-                self._is_new = self._is_too_early
+            if not modules:
                 return None
             try:
                 report = apply(modules, {file: self._contents[file] for file in self._pending})
             except ReloadError as error:
                 report = error.report
             except ValueError:
-                return  # the program ends, and its main module has lost its `__file__`
+                return None  # the program ends, and its main module has lost its `__file__`
             else:
                 self._pending.clear()
         # While the program ends it may have lost its modules, which is nobody's concern.
