@@ -394,11 +394,14 @@ def turn_into(
 def follow_bases(cls: Any, undo: Undo) -> bool:
     """Let a class inherit from what has taken the place of its bases, and return whether it does.
 
-    CPython does not allow it if instances are laid out differently.
+    CPython does not allow it if instances are laid out differently, and of another metaclass it
+    could not be.
     """
     bases = cls.__bases__
     now = tuple(undo.replaced.get(it, it) for it in bases)
     if now != bases:
+        if not all(issubclass(type(cls), type(it)) for it in now):
+            return False
         try:
             cls.__bases__ = now
         except TypeError:

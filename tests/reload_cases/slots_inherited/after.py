@@ -23,6 +23,18 @@ class Other:
     pass
 
 
+class Meta(type):
+    pass
+
+
+class Kind(metaclass=Meta):
+    pass
+
+
+class OfKind(Kind):
+    pass
+
+
 class Root:
     def f(self):
         return 2

@@ -22,6 +22,18 @@ class Other:
     pass
 
 
+class Meta(type):
+    pass
+
+
+class Kind:
+    pass
+
+
+class OfKind(Kind):
+    pass
+
+
 class Root:
     def f(self):
         return 1
