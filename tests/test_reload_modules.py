@@ -89,6 +89,16 @@ def test_names_that_were_imported_follow(folder: Folder) -> None:
     ]
 
 
+def test_names_follow_through_a_module_that_did_not_change(folder: Folder) -> None:
+    a = folder.make("reloaded_a", "X = [1]\n")
+    folder.make("reloaded_b", "from reloaded_a import X as Y\n")
+    c = folder.make("reloaded_c", "from reloaded_b import Y\n")
+    folder.edit("reloaded_a", "X = [2]\n")
+    folder.edit("reloaded_c", "from reloaded_b import Y\nZ = 1\n")
+    reload(folder.path)
+    assert c.Y is a.X
+
+
 def test_what_a_star_stands_for_follows(folder: Folder) -> None:
     a = folder.make("reloaded_a", "__all__ = ['f', 'g']\ndef f(): pass\ndef g(): pass\nh = 1\n")
     folder.edit("reloaded_b", "def moved(): pass\ndef own(): pass\nlast = _private = 2\n")

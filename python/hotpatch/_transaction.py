@@ -102,14 +102,17 @@ class Transaction:
             self._updates.append(update)
             if not update.rebound:
                 continue
+            is_more = False
             for other, its in _others(edits):
                 names = [] if other in done else taken(its, other, module, update.rebound)
                 for there, here in names:
                     followed.setdefault(other, []).append(Followed(here, module, there))
                     if other not in edits:
                         edits[other] = source_of(other), its
-                    if other not in left:
-                        left.append(other)
+                        is_more = True
+            if is_more:
+                # What they hand on has to be known when those are looked at that take it.
+                left = [it for it in helpers_first(edits) if it not in done]
         order = helpers_first(edits)
         self._updates.sort(key=lambda update: order.index(update.module))
 
