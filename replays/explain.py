@@ -44,12 +44,15 @@ class Comparison:
         self.left_out: list[tuple[str, str]] = []
         self.statements: dict[str, dict[str, ast.stmt]] = {}
         self.derived: set[str] = set()
+        # What may be decorators, and does not do what it did.
+        self.changed: set[str] = set()
 
     def differences(
         self, version: str, now: dict[str, Any], fresh: dict[str, Any]
     ) -> Iterator[Difference]:
         """Iterate over what differs in one version. They have to come in their order."""
         before, self.statements = self.statements, _statements(self.subject, version)
+        self.changed.update(_definitions_in_changed(before, self.statements))
         reload = now["reload"]
         for which in (reload, reload.get("again", {})):
             for file, names, _ in which.get("left_out", ()):
@@ -87,6 +90,9 @@ class Comparison:
         if (module, "annotations") in self.left_out and is_of_annotations:
             return REPORTED
         names = self.statements.get(module, {})
+        # What a decorator has made stays, although it would make something else now.
+        if any(_decorators(names.get(it)) & self.changed for it in _prefixes(name)):
+            return KNOWN
         statement = names.get(name, names.get("*"))
         what = place.partition(" ")[2]
         if isinstance(statement, ast.ImportFrom) or "<another " in text:
@@ -103,6 +109,33 @@ class Comparison:
                 self.derived.add(place)
                 return DERIVED
         return WRONG
+
+
+def _definitions_in_changed(
+    before: dict[str, dict[str, ast.stmt]], after: dict[str, dict[str, ast.stmt]]
+) -> Iterator[str]:
+    """Iterate over the names of functions and classes in modules in which one is another."""
+    for module, names in after.items():
+        old = before.get(module)
+        if old is not None:
+            texts = [{name: ast.dump(it) for name, it in which.items()} for which in (old, names)]
+            if texts[0] != texts[1]:
+                yield from (name for name, it in names.items() if isinstance(it, _DEFINITIONS))
+
+
+def _prefixes(name: str) -> Iterator[str]:
+    """Iterate over a qualified name, and those of the classes around it."""
+    while name:
+        yield name
+        name = name.rpartition(".")[0]
+
+
+def _decorators(statement: ast.stmt | None) -> set[str]:
+    """Return the names that stand in the decorators of a definition."""
+    nodes = statement.decorator_list if isinstance(statement, _DEFINITIONS) else []
+    inner = [it for node in nodes for it in ast.walk(node)]
+    names = {it.id for it in inner if isinstance(it, ast.Name)}
+    return names | {it.attr for it in inner if isinstance(it, ast.Attribute)}
 
 
 def _unequal(now: dict[str, str], fresh: dict[str, str]) -> Iterator[tuple[str, str]]:
