@@ -61,6 +61,20 @@ def test_what_type_checkers_import_does_not_count_for_the_order(folder: Folder) 
     assert one.Two is sys.modules["reloaded_errors"].Two
 
 
+def test_what_type_checkers_import_does_not_count_beside_a_module_that_stays(
+    folder: Folder,
+) -> None:
+    folder.edit("reloaded_a", "if False: from reloaded_c import f\nX = 1\n")
+    folder.edit("reloaded_b", "from reloaded_a import X\n")
+    c = folder.make("reloaded_c", "from reloaded_b import X\n", is_known=False)
+    folder.names += ["reloaded_a", "reloaded_b"]
+    reload(folder.path)
+    folder.edit("reloaded_a", "if False: from reloaded_c import f\nX = [2]\n")
+    folder.edit("reloaded_c", "from reloaded_b import X\nY = 1\n")
+    reload(folder.path)
+    assert c.X == [2]
+
+
 def test_an_import_in_a_circle_that_is_new_counts_for_the_order(folder: Folder) -> None:
     helper = folder.make("reloaded_helper", "")
     user = folder.make("reloaded_user", "if False: import reloaded_helper\n")

@@ -121,9 +121,17 @@ def _resolved(written: str, module: ModuleType) -> ModuleType | None:
     return sys.modules.get(name)
 
 
-def imported(outline: Outline, module: ModuleType) -> Iterator[ModuleType]:
-    """Iterate over the modules that a text imports, as far as they are there."""
+def imported(outline: Outline, module: ModuleType, before: Outline | None) -> Iterator[ModuleType]:
+    """Iterate over the modules that a text imports, as far as they are there.
+
+    What was to be imported `before` and is not there has not been executed: it is for type
+    checkers, for example.
+    """
+    known = [] if before is None else before.imports
     for written, pairs in outline.imports:
+        names = {here for _, here in pairs}
+        if (written, pairs) in known and names and names.isdisjoint({"*", *vars(module)}):
+            continue
         found = _resolved(written, module)
         if found is not None:
             yield found

@@ -17,15 +17,14 @@ Edges = dict[ModuleType, list[ModuleType]]
 def helpers_first(edits: Edits) -> list[ModuleType]:
     """Return modules such that those come first that others import.
 
-    In a circle imports that are new count more than others, and then what was executed first. Some
-    imports are for type checkers only, which nobody can tell from the text.
+    In a circle imports that are new count more than others, and then what was executed first.
     """
     number = {module: number for number, module in enumerate(sys.modules.values())}
     modules = sorted(edits, key=lambda module: number.get(module, len(number)))
     order = {module: number for number, module in enumerate(modules)}
     every: Edges = {
-        module: [it for it in imported(outline, module) if it in edits]
-        for module, (_, outline) in edits.items()
+        module: [it for it in imported(outline, module, source.outline) if it in edits]
+        for module, (source, outline) in edits.items()
     }
     new = {module: [*_new(module, edits, every[module])] for module in edits}
     known = {
@@ -42,7 +41,7 @@ def _new(module: ModuleType, edits: Edits, others: list[ModuleType]) -> Iterator
     """
     outline = edits[module][0].outline
     if outline is not None:
-        before = {*imported(outline, module)}
+        before = {*imported(outline, module, outline)}
         for other in others:
             if other not in before and not module.__name__.startswith(f"{other.__name__}."):
                 yield other
