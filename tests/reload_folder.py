@@ -22,11 +22,14 @@ class Folder:
         file.write_text(text, encoding="utf-8")
         return file
 
-    def make(self, name: str, text: str, *, is_known: bool = True) -> Any:
-        self.edit(name, text)
+    def load(self, name: str) -> Any:
         self.names.append(name)
         importlib.invalidate_caches()
-        module = importlib.import_module(name)
+        return importlib.import_module(name)
+
+    def make(self, name: str, text: str, *, is_known: bool = True) -> Any:
+        self.edit(name, text)
+        module = self.load(name)
         if is_known:
             assert str(reload(module)) == "nothing changed"
         return module

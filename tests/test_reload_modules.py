@@ -75,6 +75,28 @@ def test_what_type_checkers_import_does_not_count_beside_a_module_that_stays(
     assert c.X == [2]
 
 
+def test_a_package_need_not_be_done_where_a_module_of_it_is_imported(folder: Folder) -> None:
+    (folder.path / "reloaded_p").mkdir()
+    texts = {
+        "__init__": "from . import low\nfrom . import top\n",
+        "low": "from . import lowest\n",
+        "lowest": "",
+        "a": "X = 1\n",
+        "b": "from .a import X\n",
+        "top": "from .b import X\n",
+    }
+    for name, text in texts.items():
+        folder.edit(f"reloaded_p/{name}", text)
+    package = folder.load("reloaded_p")
+    folder.names += [f"reloaded_p.{name}" for name in texts]
+    reload(folder.path)
+    for name in ("__init__", "low", "top"):
+        folder.edit(f"reloaded_p/{name}", f"{texts[name]}Y = 1\n")
+    folder.edit("reloaded_p/a", "X = [2]\n")
+    reload(folder.path)
+    assert package.top.X == [2]
+
+
 def test_an_import_in_a_circle_that_is_new_counts_for_the_order(folder: Folder) -> None:
     helper = folder.make("reloaded_helper", "")
     user = folder.make("reloaded_user", "if False: import reloaded_helper\n")

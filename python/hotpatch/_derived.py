@@ -132,11 +132,13 @@ def imported(outline: Outline, module: ModuleType, before: Outline | None) -> It
         names = {here for _, here in pairs}
         if (written, pairs) in known and names and names.isdisjoint({"*", *vars(module)}):
             continue
+        separator = "" if written.endswith(".") else "."
+        inner = [
+            _resolved(f"{written}{separator}{name}", module) if name != "*" else None
+            for name, _ in pairs
+        ]
+        yield from filter(None, inner)
+        # Where only modules of a package are taken from it, it need not be done.
         found = _resolved(written, module)
-        if found is not None:
+        if found is not None and (not inner or None in inner):
             yield found
-        for name, _ in pairs:
-            separator = "" if written.endswith(".") else "."
-            inner = _resolved(f"{written}{separator}{name}", module) if name != "*" else None
-            if inner is not None:
-                yield inner
