@@ -385,8 +385,12 @@ class Update:
 
         def remove(name: str) -> None:
             value = scope.get(name)
-            if value is not MISSING and _removal.is_bound_by(old, value, codes, scope, name):
-                title = scope.qualname(name)
+            title = scope.qualname(name)
+            if value is MISSING:
+                return
+            if not _removal.is_bound_by(old, value, codes, scope, name):
+                self._report.leave_out(title, old, "it is gone, but something else has its name")
+            else:
                 self._report.add("deleted", title, old)
                 scope.delete(name)
                 if old.kind in ("function", "class"):
