@@ -100,6 +100,11 @@ class ClassEdit:
         has_lines = "__firstlineno__" in vars(self._owner)
         return self._is_touched or (has_lines and self._old.lines != self._new.lines)
 
+    @property
+    def is_renewed(self) -> bool:
+        """Whether its statement is executed."""
+        return self._is_renewed
+
     def is_annotated_anew(self) -> bool:
         """Return whether its annotations are others now, or in another order."""
         fates = {"added", "removed", "rewritten"}

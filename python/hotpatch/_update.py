@@ -185,8 +185,9 @@ class Update:
                 self._plan_addition(new, scope, outermost, is_partial=is_partial)
             elif new.kind == "class":
                 if changing or not is_only_moved(step):
-                    if made_by(old, classes, scope):
-                        self._plan_class(step, scope, is_following=bool(changing))
+                    is_made = made_by(old, classes, scope)
+                    if is_made and self._plan_class(step, scope, is_following=bool(changing)):
+                        again.update(new.binds)
                 elif new.lines != old.lines:
                     self._plan_move(old, new)
                     line = functools.partial(set_line, scope.get(new.name or ""), new, self._undo)
@@ -231,7 +232,8 @@ class Update:
             self._is_placed.add(id(code))
             self._moves.setdefault(lines, []).append(code)
 
-    def _plan_class(self, step: Step, scope: Scope, *, is_following: bool) -> None:
+    def _plan_class(self, step: Step, scope: Scope, *, is_following: bool) -> bool:
+        """Plan what becomes of a class, and return whether its statement is executed."""
         old, new, inner = step.old, step.new, step.inner
         assert old is not None
         assert new is not None
@@ -242,7 +244,7 @@ class Update:
         if not isinstance(owner, type):
             if is_edited:
                 self._report.leave_out(title, new, "its name is no class now")
-            return
+            return False
         if is_edited:
             self.classes.append(owner)
         inside = Scope(owner, scope.place.inside(new), self._undo)
@@ -256,6 +258,7 @@ class Update:
             self._actions.append(lambda: annotate(new, scope, inside, self.module))
         if edit.is_needed():
             self._actions.append(edit.finish)
+        return edit.is_renewed
 
     def _plan_lambdas(self, old: Statement, new: Statement, scope: Scope) -> None:
         """Let lambdas change in place, in a statement that is not executed again."""
