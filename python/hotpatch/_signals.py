@@ -41,14 +41,27 @@ def waiting(own: FrameType) -> Iterator[None]:
                     signal.signal(number, handle)
         yield
     finally:
+        error = _put_back(handlers, handle)
         is_over = True
-        for its, handler in handlers.items():
-            # Unless somebody has set another one meanwhile.
-            with suppress(ValueError):
-                if signal.getsignal(its) is handle:
-                    signal.signal(its, handler)
         for it, frame in came:
             handlers[it](it, frame)
+        if error is not None:
+            raise error
+
+
+def _put_back(handlers: dict[int, Any], ours: Any) -> BaseException | None:
+    """Let signals have their handlers, and return what one has raised meanwhile."""
+    left, error = [*handlers], None
+    while left:
+        try:
+            while left:
+                # Unless somebody has set another one meanwhile.
+                if signal.getsignal(left[-1]) is ours:
+                    signal.signal(left[-1], handlers[left[-1]])
+                left.pop()
+        except BaseException as it:
+            error = it
+    return error
 
 
 def _runs_code_of_others(frame: FrameType | None, own: FrameType) -> bool:
