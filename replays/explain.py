@@ -13,7 +13,8 @@ from typing import Any
 from replays.subjects import EXPECTED, NOT_COMPARED, Subject
 from replays.versions import wheel
 
-# What a difference can be. Only the last one is wrong.
+# What a difference can be. Only the last one is wrong. "imported" is what a module has of another
+# one, and "derived" what was computed of something and does not follow, since it can change.
 REPORTED, IMPORTED, DERIVED, KNOWN, WRONG = "reported", "imported", "derived", "known", "wrong"
 
 
@@ -63,13 +64,20 @@ class Comparison:
                 module = _module_of(file)
                 self.left_out += [(module, name) for name in names.split(", ")]
             if which.get("error"):
-                yield Difference(WRONG, version, "reload", which["error"])
+                error = which["error"]
+                is_known = any(known in error for known in EXPECTED)
+                yield Difference(KNOWN if is_known else WRONG, version, "reload", error)
                 return
         if again := reload.get("again", {}).get("changed"):
             yield Difference(WRONG, version, "reloaded again", "\n".join(again))
         for module in {*now["refused"]} ^ {*fresh["refused"]}:
             yield Difference(WRONG, version, "imports", module)
         for place, text in _unequal(now["structure"], fresh["structure"]):
+            whole = place.partition(" ")[0]
+            is_absent = (place in now["structure"]) != (place in fresh["structure"])
+            known = now["structure"].get(whole)
+            if is_absent and known is not None and known == fresh["structure"].get(whole):
+                continue  # it is the same object, which is written down at another place
             if not any(place.endswith(it) for it in NOT_COMPARED):
                 yield Difference(self.kind(place, text, before), version, place, text)
         for which in ("results", "held"):
