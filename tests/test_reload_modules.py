@@ -185,6 +185,34 @@ def test_names_that_followed_go_back_if_it_fails(folder: Folder) -> None:
     assert (a.X, b.X, b.Y) == (1, 1, 2)
 
 
+def test_classes_that_were_replaced_are_back_if_it_fails(folder: Folder) -> None:
+    text = (
+        "class Base:\n    __slots__ = ({})\n    def f(self): return {}\n"
+        "class Laid(Base):\n    __slots__ = ('z',)\n    def g(self): return super().f()\n"
+        "class Root: pass\nclass Middle{}: pass\nclass Leaf(Middle): pass\n"
+        "def of(*kinds): return lambda it: isinstance(it, kinds)\nis_laid = of(int, Laid)\n"
+    )
+    a = folder.make("reloaded_a", text.format("'x',", 1, "(Root)"))
+    b = folder.make("reloaded_b", "from reloaded_a import Base, Laid\nclass Mine(Laid): pass\n")
+    before = {**vars(a)}, {**vars(b)}
+    laid, mine = a.Laid(), b.Mine()
+    folder.edit("reloaded_a", text.format("'x', 'y'", 2, "") + "1 / 0\n")
+    with pytest.raises(ReloadError, match="ZeroDivisionError"):
+        reload(folder.path)
+    assert ({**vars(a)}, {**vars(b)}) == before
+    assert (laid.g(), mine.g(), a.is_laid(laid), a.Laid().g()) == (1, 1, True, 1)
+    assert (a.Laid.__bases__, a.Leaf.__bases__, b.Mine.__bases__) == (
+        (a.Base,),
+        (a.Middle,),
+        (a.Laid,),
+    )
+    folder.edit("reloaded_a", text.format("'x', 'y'", 2, ""))
+    reload(folder.path)
+    assert (laid.g(), a.Laid().g(), a.is_laid(a.Laid())) == (2, 2, True)
+    assert issubclass(b.Mine, a.Laid)
+    assert (b.Base, b.Laid) == (a.Base, a.Laid)
+
+
 def test_functions_of_several_modules_change_in_one_step(folder: Folder) -> None:
     """No thread sees one of them new and another one old, in the order in which they change."""
     text = "def f(): return {}\n"
