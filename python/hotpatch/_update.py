@@ -144,13 +144,11 @@ class Update:
 
     def _plan(self, steps: list[Step], scope: Scope) -> None:
         steps = joined([*corrected(steps, scope, self._is_alive)], scope, self._live)
-        around = {
-            line
-            for step in steps
-            for it in (step.old, step.new)
-            if it is not None
-            for line, _, _ in it.blocks
-        }
+        # In the text as it was, and as it is.
+        around_old, around_new = (
+            {line for it in statements if it is not None for line, _, _ in it.blocks}
+            for statements in ([step.old for step in steps], [step.new for step in steps])
+        )
         bound = {name for step in steps if step.new is not None for name in step.new.binds}
         if any(step.new is not None and step.new.is_doc for step in steps):
             bound.add("__doc__")
@@ -177,10 +175,10 @@ class Update:
                 self._actions += self._following.actions(old, new, scope, changing)
             if new is None:
                 assert old is not None
-                if not (old.is_main or (old.kind in _BLOCKS and old.lines[0] in around)):
+                if not (old.is_main or (old.kind in _BLOCKS and old.lines[0] in around_old)):
                     self._plan_removal(old, scope, bound)
             elif old is None:
-                is_partial = new.kind in _BLOCKS and new.lines[0] in around
+                is_partial = new.kind in _BLOCKS and new.lines[0] in around_new
                 outermost = blocks.get(new.blocks[0][0]) if new.blocks else None
                 self._plan_addition(new, scope, outermost, is_partial=is_partial)
             elif new.kind == "class":
