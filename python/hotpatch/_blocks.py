@@ -63,6 +63,8 @@ def compiled(
         handled = ast.Try(body=[node], handlers=block.handlers, orelse=[], finalbody=[])
         node = ast.copy_location(handled, block)
     parent.body[:] = [node]
+    if new.imports:  # see Place.compile
+        tree.body += ast.parse(f"if 0: import {', '.join(new.imports)}").body
     code: CodeType = compile(tree, place.file, "exec", flags=place.flags, dont_inherit=True)
     return code
 

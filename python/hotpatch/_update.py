@@ -114,9 +114,7 @@ class Update:
         if self._gone:
             functions_gone = with_codes(self._gone, self.module, self._named, 1)
             self._conforming.look(self._gone, functions_gone, 1, {})
-        return self._with_code(
-            [(function, become[id(code_of(function))]) for function in functions]
-        )
+        return self._with_code([(it, become[id(code_of(it))]) for it in functions])
 
     def carry_out(self) -> None:
         """Change everything else. After an exception, what was done is to be undone."""
@@ -150,8 +148,7 @@ class Update:
             for statements in ([step.old for step in steps], [step.new for step in steps])
         )
         bound = {name for step in steps if step.new is not None for name in step.new.binds}
-        if any(step.new is not None and step.new.is_doc for step in steps):
-            bound.add("__doc__")
+        bound |= {"__doc__" for step in steps if step.new is not None and step.new.is_doc}
         blocks = {
             step.new.lines[0]: step.new
             for step in steps

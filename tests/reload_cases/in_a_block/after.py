@@ -8,6 +8,9 @@ if json:
     def f():
         return 3
 
+    def g():
+        return json.dumps(f())
+
     x = 1
 else:
 
