@@ -61,6 +61,14 @@ def replays(session: nox.Session) -> None:
     session.run("python", "-m", "replays", *session.posargs)
 
 
+@nox.session(python=[f"python{version}" for version in VERSIONS], default=False)
+def servers(session: nox.Session) -> None:
+    """Edit web servers that were not written here while they serve."""
+    install(session)
+    session.install("--requirement", "tests/live/requirements.txt")
+    session.run("python", "-m", "pytest", "tests/test_run_servers.py", *session.posargs)
+
+
 # Debian builds these with the compiler that makes machine code of traces, and leaves it off.
 @nox.session(python=["python3.14", "python3.15"])
 def jit(session: nox.Session) -> None:
