@@ -15,6 +15,8 @@ VERSIONS = ["3.10", "3.11", "3.12", "3.13", "3.14", "3.15"]
 # Py_DEBUG checks with assertions what the others get away with.
 DEBUG_VERSION = "3.15d"
 
+ABOUT_PROCESSES = ["benches", "ipython", "run", "run_loop", "run_saves", "watcher"]
+
 PYTEST = ["python", "-m", "pytest", "--numprocesses", "auto"]
 # Not `-X dev`: the processes that pytest starts would not get it.
 DEVELOPMENT_MODE = {"PYTHONDEVMODE": "1"}
@@ -34,8 +36,11 @@ def suite(session: nox.Session) -> None:
     """Run the Python tests, with what CPython can check while they run."""
     install(session)
     # A Py_DEBUG build checks what that mode would, and more; with both it takes much longer.
-    checks = {} if session.python == f"python{DEBUG_VERSION}" else DEVELOPMENT_MODE
-    session.run(*PYTEST, *session.posargs, env=checks)
+    is_debug = session.python == f"python{DEBUG_VERSION}"
+    checks = {} if is_debug else DEVELOPMENT_MODE
+    # What is about files and processes, and not about objects, is seen on the others.
+    others = [f"--ignore=tests/test_{name}.py" for name in ABOUT_PROCESSES] if is_debug else []
+    session.run(*PYTEST, *others, *session.posargs, env=checks)
 
 
 @nox.session(python=[f"python{version}" for version in VERSIONS])

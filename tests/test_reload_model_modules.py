@@ -154,7 +154,7 @@ class Subjects:
 
 
 @settings(
-    max_examples=int(os.environ.get("HOTPATCH_FUZZ", "20")),
+    max_examples=int(os.environ.get("HOTPATCH_FUZZ", "7")),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

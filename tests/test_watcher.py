@@ -17,7 +17,7 @@ from saves import FILE, SAVES, shell
 
 OLD, NEW, NEXT = b"x = 1\n", b"x = 2\n", b"x = 33\n"
 # Far more than any of it takes, and longer than anything is put off.
-LONG, SHORT = 20.0, 0.7
+LONG, SHORT = 20.0, 0.2
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ __all__ = [
     "Watcher",
     "atomic",
     "below",
+    "check_lock",
     "functions_in",
     "functions_with",
     "hotpatch",
