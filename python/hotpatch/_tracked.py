@@ -18,7 +18,7 @@ class Tracked:
     def __init__(
         self, paths: Iterable[str | os.PathLike[str]], exclude: Iterable[str] = ()
     ) -> None:
-        self.paths = [os.path.abspath(path) for path in paths]
+        self.paths: list[str] = [os.path.abspath(path) for path in paths]
         self._exclude = [*exclude]
         roots = [form for path in self.paths for form in (path, os.path.realpath(path))]
         self._roots = [*dict.fromkeys(roots)]
