@@ -4,6 +4,7 @@ PATH="$(scripts/pythons):$PATH" nox                       # everything
 PATH="$(scripts/pythons):$PATH" nox -s suite-python3.13   # one of them
 """
 
+import os
 from pathlib import Path
 
 import nox
@@ -15,9 +16,25 @@ VERSIONS = ["3.10", "3.11", "3.12", "3.13", "3.14", "3.15"]
 # Py_DEBUG checks with assertions what the others get away with.
 DEBUG_VERSION = "3.15d"
 
-ABOUT_PROCESSES = ["benches", "ipython", "run", "run_loop", "run_saves", "watcher"]
+# With HOTPATCH_SHORT in the environment: without what takes long and is about files and processes.
+ABOUT_PROCESSES = [
+    "benches",
+    "ipython",
+    "run",
+    "run_loop",
+    "run_programs",
+    "run_saves",
+    "watch",
+    "watcher",
+]
+SHORT = [
+    *(f"--ignore=tests/test_{name}.py" for name in ABOUT_PROCESSES),
+    "-k",
+    "not run-",  # the cases of live reload, a second time
+]
 
-PYTEST = ["python", "-m", "pytest", "--numprocesses", "auto"]
+# One more than the cores of a small machine: many tests wait for others.
+PYTEST = ["python", "-m", "pytest", "--numprocesses", "3"]
 # Not `-X dev`: the processes that pytest starts would not get it.
 DEVELOPMENT_MODE = {"PYTHONDEVMODE": "1"}
 
@@ -38,8 +55,7 @@ def suite(session: nox.Session) -> None:
     # A Py_DEBUG build checks what that mode would, and more; with both it takes much longer.
     is_debug = session.python == f"python{DEBUG_VERSION}"
     checks = {} if is_debug else DEVELOPMENT_MODE
-    # What is about files and processes, and not about objects, is seen on the others.
-    others = [f"--ignore=tests/test_{name}.py" for name in ABOUT_PROCESSES] if is_debug else []
+    others = SHORT if "HOTPATCH_SHORT" in os.environ else []
     session.run(*PYTEST, *others, *session.posargs, env=checks)
 
 
