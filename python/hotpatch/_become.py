@@ -48,7 +48,7 @@ def remember(cls: type, undo: Undo) -> Callable[[], None]:
 def put(cls: type, name: str, value: object, undo: Undo) -> None:
     """Set an attribute of a class whatever its metaclass says to that, or take it away."""
     before = vars(cls).get(name, MISSING)
-    undo.add(lambda: _put(cls, name, before))
+    undo.add(_put, cls, name, before)
     _put(cls, name, value)
 
 
@@ -168,7 +168,7 @@ def take(
     give(bodies.values(), undo)
     if old.__qualname__ != new.__qualname__:
         before, old.__qualname__ = old.__qualname__, new.__qualname__
-        undo.add(lambda: setattr(old, "__qualname__", before))
+        undo.add(setattr, old, "__qualname__", before)
 
 
 def give(pairs: Collection[tuple[FunctionType, FunctionType]], undo: Undo) -> None:
@@ -176,10 +176,7 @@ def give(pairs: Collection[tuple[FunctionType, FunctionType]], undo: Undo) -> No
     bodies = Bodies(undo)
     bodies.give(pairs)
     for function, source in pairs:
-        undo.add(_restorer(function))
-        for name in ("__wrapped__", "__isabstractmethod__"):
-            vars(function).pop(name, None)
-        vars(function).update(vars(source))
+        bodies.take_attributes(function, source)
         if function.__doc__ != source.__doc__:
             bodies.set(function, "__doc__", source.__doc__)
 
@@ -279,13 +276,3 @@ def _is_namespace(content: object, cls: type) -> bool:
     if type(content) is not dict or content.keys() != vars(cls).keys():
         return False
     return all(content[name] is value for name, value in vars(cls).items())
-
-
-def _restorer(function: FunctionType) -> Callable[[], None]:
-    attributes = dict(vars(function))
-
-    def restore() -> None:
-        vars(function).clear()
-        vars(function).update(attributes)
-
-    return restore

@@ -114,6 +114,10 @@ class Bodies:
         self.give([(function, other)])
         for name in ("__name__", "__qualname__", "__doc__"):
             self.set(function, name, getattr(other, name))
+        self.take_attributes(function, other)
+
+    def take_attributes(self, function: FunctionType, other: FunctionType) -> None:
+        """Give a function the attributes of another, besides those that it has."""
         self._undo.add(_restore_attributes, function, dict(vars(function)))
         for name in ("__wrapped__", "__isabstractmethod__"):
             vars(function).pop(name, None)

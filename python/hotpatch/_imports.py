@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import _thread
 import importlib
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from types import CodeType
 
 from hotpatch import _native
 from hotpatch._native import Patch
-from hotpatch._sources import content_of, take_note
+from hotpatch._sources import content_of, state_of, take_note
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,23 +81,19 @@ def _put_hook() -> Patch[..., Any]:
     return patch
 
 
-def _look(loader: Loader) -> tuple[str, os.stat_result] | None:
+def _look(loader: Loader) -> tuple[str, tuple[int, ...]] | None:
     """Return the file of a loader, and its state, if somebody wants to know of it."""
     file = getattr(loader, "path", None)
     if isinstance(file, str) and any(wants(file) for wants, _ in _listeners):
         with suppress(OSError):
-            return file, os.stat(file)
+            return file, state_of(file)
     return None
 
 
-def _note(name: str, before: tuple[str, os.stat_result], code: CodeType | None) -> None:
+def _note(name: str, before: tuple[str, tuple[int, ...]], code: CodeType | None) -> None:
     file, state = before
     with suppress(OSError):
         content = content_of(file)
         # If it was written meanwhile, nobody knows which text the code is from.
-        if code is not None and _signature(os.stat(file)) == _signature(state):
+        if code is not None and state_of(file) == state:
             tell(name, file, content, code)
-
-
-def _signature(state: os.stat_result) -> tuple[int, ...]:
-    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns

@@ -9,7 +9,8 @@ from types import CodeType, ModuleType
 from hotpatch._functions import code_of, functions_in, functions_of
 from hotpatch._native import Statement
 from hotpatch._report import Report
-from hotpatch._scope import MISSING, Scope, Undo
+from hotpatch._scope import Scope, Undo
+from hotpatch._scope import restore as restore_names
 from hotpatch._units import Place, codes_in
 
 TYPE_CHECKING = False
@@ -41,14 +42,9 @@ def restore(module: ModuleType, code: CodeType, before: list[tuple[str, object]]
     scope = Scope(module, Place(""), Undo())
     others = [name for name, _ in before if name not in own]
     codes = [it for top in functions_of(module) for it in codes_in(code_of(top))] if others else []
-    for name, value in before:
-        # What functions bind may be of other threads, for which it is not to be taken back.
-        if name in others and is_written(name, scope, codes):
-            continue
-        if value is not MISSING:
-            namespace[name] = value
-        else:
-            namespace.pop(name, None)
+    # What functions bind may be of other threads, for which it is not to be taken back.
+    theirs = {name for name in others if is_written(name, scope, codes)}
+    restore_names(namespace, [(name, value) for name, value in before if name not in theirs])
 
 
 def is_bound_by(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import linecache
 import os
@@ -141,17 +142,31 @@ def look(module: ModuleType, content: bytes) -> bool:
 
 def _is_younger_than_process(file: str) -> bool:
     """Return whether a file was written after this process began, and so perhaps after import."""
+    start = _start_of_process()
     try:
-        written = os.stat(file).st_mtime
+        return start is not None and os.stat(file).st_mtime > start
+    except OSError:
+        return False
+
+
+@functools.cache
+def _start_of_process() -> float | None:
+    """Return when this process began, or that which it was forked from, if the system tells."""
+    try:
         with open("/proc/self/stat") as stream:
             # Field 22 of proc(5); the name of the program, in brackets, may have spaces.
             ticks = int(stream.read().rpartition(")")[2].split()[19])
         with open("/proc/uptime") as stream:
             uptime = float(stream.read().split()[0])
     except (OSError, ValueError, IndexError):
-        return False
-    age = uptime - ticks / os.sysconf("SC_CLK_TCK")
-    return written > time.time() - age
+        return None
+    return time.time() - (uptime - ticks / os.sysconf("SC_CLK_TCK"))
+
+
+def state_of(file: str) -> tuple[int, ...]:
+    """Return what is another when a file was written. Raises `OSError`."""
+    it = os.stat(file)
+    return it.st_dev, it.st_ino, it.st_size, it.st_mtime_ns, it.st_ctime_ns
 
 
 def file_of(module: ModuleType) -> str:

@@ -24,7 +24,7 @@ from hotpatch._generated import follow
 from hotpatch._native import Outline
 from hotpatch._reload import ReloadError, reload
 from hotpatch._scope import MISSING, Undo
-from hotpatch._sources import content_of, look
+from hotpatch._sources import content_of, look, state_of
 from hotpatch._tracked import Tracked, watched
 from hotpatch._units import codes_in
 
@@ -151,15 +151,14 @@ class Extension:
         """Iterate over the modules whose files are not as they were."""
         for module in self._tracked.modules():
             file = module.__file__ or ""
-            state = _state_of(file)
-            if state is not None and self._states.get(file) != state:
-                self._states[file] = state
+            before = self._states.get(file)
+            self._note(file)
+            if self._states.get(file) != before:
                 yield module
 
     def _note(self, file: str, content: bytes = b"") -> None:
-        state = _state_of(file)
-        if state is not None:
-            self._states[file] = state
+        with suppress(OSError):
+            self._states[file] = state_of(file)
 
     def _is_own(self, name: str, value: object) -> bool:
         """Return whether a cell has defined this under this name."""
@@ -184,14 +183,6 @@ class Extension:
 
 def _value_of(module: str, name: str) -> object:
     return getattr(sys.modules.get(module), name, MISSING)
-
-
-def _state_of(file: str) -> tuple[int, ...] | None:
-    try:
-        it = os.stat(file)
-    except OSError:
-        return None
-    return it.st_dev, it.st_ino, it.st_size, it.st_mtime_ns, it.st_ctime_ns
 
 
 _extensions: dict[int, Extension] = {}
